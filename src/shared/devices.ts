@@ -1,0 +1,57 @@
+// Account logs, attached devices, prekeys.
+import * as z from 'zod/mini';
+import { deviceLabelSchema, logEntrySchema } from './auth.ts';
+import { base64UrlBytes, base64UrlFixed } from './encoding.ts';
+import { accountIdSchema, deviceIdSchema, deviceRefSchema, type AccountId, type DeviceId, type DeviceRef } from './ids.ts';
+import { limits } from './limits.ts';
+
+/** A fresh 32-byte challenge for this session (base64url). */
+export interface AttachChallenge {
+  readonly challenge: string;
+}
+/** Signature of the device signing key over {sessionId, challenge} (protocol P9). */
+export const attachInput = z.object({ deviceId: deviceIdSchema, signature: base64UrlFixed(64) });
+
+/** Append one entry to the own account log. `label` names the device an addDevice adds. */
+export const appendLogInput = z.object({ entry: logEntrySchema, label: z.optional(deviceLabelSchema) });
+
+export const logsInput = z.object({
+  accounts: z
+    .array(z.object({ accountId: accountIdSchema, fromSeq: z.int().check(z.gte(0), z.lte(limits.accountLogEntries)) }))
+    .check(z.minLength(1), z.maxLength(limits.accountLogsPerCall)),
+});
+export interface AccountLog {
+  readonly accountId: AccountId;
+  /** Entries from `fromSeq` on, each `entry ‖ signature`, base64url. */
+  readonly entries: readonly string[];
+  readonly devices: readonly DeviceSummary[];
+}
+export interface DeviceSummary {
+  readonly deviceId: DeviceId;
+  readonly label: string;
+  readonly createdAt: number;
+  readonly lastSeenAt: number;
+}
+
+export const publishPrekeysInput = z.object({
+  set: base64UrlBytes(64, limits.prekeySetBytes),
+  units: z
+    .array(base64UrlBytes(64, limits.prekeyUnitBytes))
+    .check(z.minLength(1), z.maxLength(limits.prekeyUnits)),
+});
+export interface PrekeyStatus {
+  readonly setId: number | null;
+  /** SHA-256 of the set's bytes, base64url. */
+  readonly setHash: string | null;
+  readonly remaining: number;
+  readonly notAfter: number | null;
+}
+
+export const claimPrekeysInput = z.object({
+  targets: z.array(deviceRefSchema).check(z.minLength(1), z.maxLength(limits.prekeyClaimDevicesPerCall)),
+});
+export type ClaimResult = DeviceRef &
+  (
+    | { readonly status: 'claimed'; readonly set: string; readonly unit: string | null }
+    | { readonly status: 'refused'; readonly reason: 'not_found' | 'no_keys' | 'too_often' }
+  );

@@ -1,0 +1,131 @@
+// Every numeric limit of the product, once, with its unit. Server enforces, client shows.
+// Entries marked "wire" equal constants of src/crypto/constants.ts (pinned by a test).
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** Lengths in characters unless the name says bytes; durations in milliseconds (suffix Ms). */
+export const limits = {
+  // People and sign-in
+  usernameMin: 3,
+  usernameMax: 32,
+  displayNameMax: 64,
+  passwordMin: 10,
+  passwordMax: 1024,
+  bioMax: 500,
+  pronounsMax: 50,
+  deviceLabelMax: 64,
+  instanceNameMax: 64,
+  accessTokenMs: 15 * MINUTE,
+  refreshTokenMs: 30 * DAY,
+  refreshGraceMs: 10 * SECOND,
+  lockoutTries: 10,
+  lockoutMs: 15 * MINUTE,
+  /** Failures per account and hour after which unknown devices wait `slowLoginMs` per try. */
+  slowLoginAfter: 100,
+  slowLoginMs: 30 * SECOND,
+  sessionsPerAccount: 50,
+  vaultBytes: 4096,
+  kdfMemoryMinKiB: 64 * 1024,
+  kdfMemoryMaxKiB: 256 * 1024,
+  kdfPassesMin: 3,
+  kdfPassesMax: 10,
+
+  // Devices and keys (wire)
+  devicesPerAccount: 24,
+  accountLogEntries: 512,
+  accountLogEntryBytes: 1024,
+  accountLogsPerCall: 50,
+  prekeyUnits: 64,
+  prekeyUnitBytes: 2048,
+  prekeySetBytes: 2048,
+  prekeyRefillAt: 16,
+  prekeyClaimDevicesPerCall: 25,
+  prekeyClaimsPerPairAndHour: 3,
+  prekeyClaimsPerTargetAndHour: 60,
+
+  // Mailbox (protocol P12)
+  packetBytes: 4096,
+  packetsPerSend: 64,
+  mailboxPerSender: 200,
+  mailboxPackets: 5000,
+  mailboxBytes: 8 * 1024 * 1024,
+  mailboxMs: 60 * DAY,
+  mailboxPage: 200,
+
+  // Communities
+  communityNameMax: 64,
+  communityDescriptionMax: 2048,
+  communitiesPerAccount: 100,
+  communityMembers: 10_000,
+  groupsPerCommunity: 200,
+  groupNameMax: 64,
+  channelsPerCommunity: 500,
+  channelNameMax: 64,
+  topicMax: 512,
+  /** Accounts that may read one channel until the fast crypto backend (protocol P11). */
+  readersPerChannel: 250,
+  rolesPerCommunity: 100,
+  roleNameMax: 64,
+  rolesPerMember: 50,
+  nicknameMax: 64,
+  banReasonMax: 500,
+  slowModeMaxMs: 6 * HOUR,
+  membersPage: 100,
+  audienceSlice: 1000,
+
+  // Invites
+  inviteCodeBytes: 12,
+  inviteExpiryMinMs: HOUR,
+  inviteExpiryMaxMs: 365 * DAY,
+  inviteUsesMax: 10_000,
+  invitesPerCommunity: 200,
+
+  // Messages
+  messageMax: 4000,
+  envelopeBytes: 96 * 1024,
+  chainCertBytes: 512,
+  mentionsPerMessage: 50,
+  reactionsPerMessage: 20,
+  pageMessages: 50,
+  relatedPerMessage: 100,
+  gapEvents: 500,
+  chainCertsPerCall: 100,
+  mentionsShown: 99,
+  commitBatch: 500,
+  dmsPerAccount: 1000,
+
+  // Live
+  authenticationMs: 10 * SECOND,
+  socketsPerDevice: 8,
+  socketsPerAccount: 32,
+  socketOperations: 64,
+  socketSubscriptions: 4,
+  socketBufferedBytes: 1024 * 1024,
+  frameBytes: 1024 * 1024,
+  presenceWatch: 200,
+  presenceCoalesceMs: 2 * SECOND,
+  offlineGraceMs: 30 * SECOND,
+  typingEveryMs: 3 * SECOND,
+  typingShownMs: 6 * SECOND,
+  seqHoleMs: 200,
+  sessionRecheckMs: MINUTE,
+  httpBodyBytes: 9 * 1024 * 1024,
+} as const;
+
+/** Token buckets by class (architecture §6): burst, refilled per second, per device. */
+export const rateLimits = {
+  send: { burst: 10, perSecond: 5 },
+  mutate: { burst: 30, perSecond: 10 },
+  query: { burst: 120, perSecond: 60 },
+  keys: { burst: 60, perSecond: 20 },
+  ephemeral: { burst: 10, perSecond: 5 },
+  /** Per address, before log-in. */
+  anonymous: { burst: 30, perSecond: 2 },
+  /** Per address, password checks and registration: stricter. */
+  credentials: { burst: 10, perSecond: 0.2 },
+} as const;
+
+export type RateClass = keyof typeof rateLimits;
