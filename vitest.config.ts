@@ -1,0 +1,47 @@
+// Four suites: crypto (pure, node), server (node, PGlite or PostgreSQL by TEST_DATABASE_URL), tooling checks
+// in test/architecture ride with server, client (happy-dom). Browser journeys are Playwright's (test/e2e).
+import { existsSync } from 'node:fs';
+import { svelte } from '@sveltejs/vite-plugin-svelte';
+import { svelteTesting } from '@testing-library/svelte/vite';
+import { defineConfig } from 'vitest/config';
+
+const serverSetup = './test/support/global-setup.ts';
+const clientSetup = './test/client/setup.ts';
+
+export default defineConfig({
+  test: {
+    // Two cores are the machine we plan for: server tests each hold a database in memory.
+    maxWorkers: 2,
+    projects: [
+      {
+        test: {
+          name: 'crypto',
+          environment: 'node',
+          include: ['test/crypto/**/*.test.ts'],
+          testTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'server',
+          environment: 'node',
+          include: ['test/{server,jobs,architecture,shared}/**/*.test.ts'],
+          globalSetup: existsSync(serverSetup) ? [serverSetup] : [],
+          maxWorkers: 2,
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        plugins: [svelte({ configFile: false, compilerOptions: { runes: true } }), svelteTesting()],
+        test: {
+          name: 'client',
+          environment: 'happy-dom',
+          include: ['test/client/**/*.test.ts'],
+          setupFiles: existsSync(clientSetup) ? [clientSetup] : [],
+          testTimeout: 20_000,
+        },
+      },
+    ],
+  },
+});
