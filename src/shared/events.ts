@@ -61,8 +61,8 @@ export type Audience =
   | { readonly to: 'session'; readonly sessionId: SessionId }
   /** Every member's sockets. */
   | { readonly to: 'community'; readonly communityId: CommunityId }
-  /** Exactly the channel's readers. */
-  | { readonly to: 'channel'; readonly channelId: ChannelId }
+  /** Exactly the channel's readers. `communityId` when every member reads it, null when readers are explicit rows. */
+  | { readonly to: 'channel'; readonly channelId: ChannelId; readonly communityId: CommunityId | null }
   /** Sockets focused on the channel (typing). */
   | { readonly to: 'focused'; readonly channelId: ChannelId; readonly except: AccountId }
   | { readonly to: 'everyone' };

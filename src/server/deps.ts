@@ -1,0 +1,54 @@
+// What services work with: one object, built once in app.ts, passed as the first argument. No globals.
+import type { Logger } from './platform/log.ts';
+import type { Clock } from './platform/clock.ts';
+import type { Database } from './platform/db.ts';
+import type { Env } from './platform/env.ts';
+import type { RateLimiter } from './platform/rate-limit.ts';
+import type { Secrets } from './platform/secrets.ts';
+import type { AccessTokens } from './platform/tokens.ts';
+import type { Audience, LiveEvent, LiveEventOf } from '#shared/events.ts';
+import type { AccountId, ChannelId, CommunityId, DeviceId, SessionId } from '#shared/ids.ts';
+import type { RateClass } from '#shared/limits.ts';
+
+/**
+ * The way out to open sockets. Call only after commit (`tx.afterCommit`). Audience changes act at once, so call
+ * them before publishing the event that announces them: revocation comes first.
+ */
+export interface LivePublisher {
+  publish(audience: Audience, event: LiveEvent): void;
+  /** A channel's log events are released in seq order. */
+  publishAppended(audience: Audience & { to: 'channel' }, event: LiveEventOf<'event.appended'>): void;
+  joinCommunity(accountId: AccountId, communityId: CommunityId): void;
+  leaveCommunity(accountId: AccountId, communityId: CommunityId): void;
+  dissolveCommunity(communityId: CommunityId): void;
+  /** Readers of one restricted channel or DM that came and went. */
+  changeReaders(channelId: ChannelId, change: { joined: readonly AccountId[]; left: readonly AccountId[] }): void;
+  dissolveChannel(channelId: ChannelId): void;
+  closeSession(sessionId: SessionId): void;
+  closeDevice(deviceId: DeviceId): void;
+  closeAccount(accountId: AccountId): void;
+}
+
+export interface Deps {
+  readonly env: Env;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly db: Database;
+  readonly secrets: Secrets;
+  readonly tokens: AccessTokens;
+  readonly limiter: RateLimiter<RateClass>;
+  readonly live: LivePublisher;
+}
+
+/** Who acts: a session, and the device it is bound to (null until `devices.attach`). */
+export interface Actor {
+  readonly accountId: AccountId;
+  readonly sessionId: SessionId;
+  readonly deviceId: DeviceId | null;
+}
+
+/** An actor whose session is bound to a device. */
+export interface DeviceActor extends Actor {
+  readonly deviceId: DeviceId;
+}
+
