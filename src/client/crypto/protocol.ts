@@ -1,0 +1,199 @@
+// The crypto worker's interface: everything the rest of the client may ask of it. No call returns a private or
+// chain key (protocol P16). Binary is base64url, ids are UUID strings, as on the wire to the server.
+import type { ChannelKind } from '#shared/channels.ts';
+import type { KdfParams } from '#shared/auth.ts';
+import type { AccountLog, ClaimResult, PrekeyStatus } from '#shared/devices.ts';
+import type { AccountId, ChannelId, DeviceId, DeviceRef, EventId, SessionId } from '#shared/ids.ts';
+import type { MailboxPacket, OutgoingPacket } from '#shared/mailbox.ts';
+import type { ChannelEvent, EventClass } from '#shared/messages.ts';
+
+/** What a person wrote or did, before encryption and after verification. */
+export type Content =
+  | { readonly type: 'text'; readonly text: string; readonly replyTo: EventId | null }
+  | { readonly type: 'edit'; readonly target: EventId; readonly rev: number; readonly text: string }
+  | { readonly type: 'reaction'; readonly target: EventId; readonly emoji: string; readonly add: boolean; readonly rev: number }
+  | { readonly type: 'redact'; readonly target: EventId }
+  | { readonly type: 'pin'; readonly target: EventId }
+  | { readonly type: 'unpin'; readonly target: EventId }
+  /** Made by a newer client: "newer client needed", never raw text. */
+  | { readonly type: 'unknown' };
+
+export type PendingReason = 'key_missing' | 'key_requested' | 'log_missing' | 'identity_hold';
+export type WithheldReason = 'not_member' | 'not_shareable' | 'revoked' | 'too_old';
+export type FailedReason =
+  | 'before_device' // written before this device was added or joined: never readable here
+  | 'withheld_by_sender'
+  | 'withheld_by_server' // a stub without a valid redaction
+  | 'changed_on_the_way' // seal, signature or commitment does not match
+  | 'not_encrypted' // a foreign or plaintext envelope
+  | 'wrong_sender'
+  | 'sender_revoked'
+  | 'expired_chain'
+  | 'equivocation'
+  | 'malformed'
+  | 'unsupported';
+
+/** Never "bytes that may be plaintext": the UI shows all four. */
+export type DecryptResult =
+  | {
+      readonly eventId: EventId;
+      readonly status: 'decrypted';
+      readonly content: Content;
+      readonly senderAccountId: AccountId;
+      readonly senderDeviceId: DeviceId;
+      /** Messages of the same chain the server did not show between this one and the one it links to. */
+      readonly missingBefore: number;
+    }
+  | { readonly eventId: EventId; readonly status: 'redacted' }
+  | { readonly eventId: EventId; readonly status: 'pending'; readonly reason: PendingReason }
+  | { readonly eventId: EventId; readonly status: 'failed'; readonly reason: FailedReason; readonly withheld?: WithheldReason };
+
+/** Something a person must know about somebody's identity. `blocked` stops sending to that person. */
+export interface IdentityAlarm {
+  readonly accountId: AccountId;
+  readonly kind: 'fork' | 'truncated' | 'reset' | 'invalid';
+  readonly blocked: boolean;
+}
+
+export interface PreparedAccount {
+  readonly accountId: AccountId;
+  readonly deviceId: DeviceId;
+  readonly kdf: KdfParams;
+  readonly loginSecret: string;
+  readonly recoveryAuth: string;
+  readonly log: readonly string[];
+  readonly vault: string;
+  /** Shown once, in groups; re-typed in part before the account is registered. */
+  readonly recoveryCode: string;
+}
+
+export interface ConversationRef {
+  readonly channelId: ChannelId;
+  readonly kind: ChannelKind;
+  readonly epoch: number;
+  readonly devicesVersion: number;
+  /** Accounts the server says may read. Keys go only to devices certified by their account logs. */
+  readonly readers: readonly AccountId[];
+}
+
+export interface EncryptInput {
+  readonly conversation: ConversationRef;
+  readonly eventId: EventId;
+  readonly class: EventClass;
+  readonly content: Content;
+  readonly refId: EventId | null;
+}
+
+/** Ciphertext, stored in the outbox before the first attempt and repeated byte-identical (protocol P6). */
+export interface SealedMessage {
+  readonly eventId: EventId;
+  readonly envelope: string;
+  readonly packets: readonly OutgoingPacket[];
+  readonly chainCert: string | null;
+  /** 1:1 DMs: the devices the packets are for. */
+  readonly dmDevices: readonly DeviceRef[] | null;
+}
+
+/** What must be fetched before a conversation can be written to (or read). */
+export interface MissingKeys {
+  readonly logs: readonly { readonly accountId: AccountId; readonly fromSeq: number }[];
+  /** Devices without a session: claim their prekeys. */
+  readonly bundles: readonly DeviceRef[];
+}
+
+export interface ReceiveReport {
+  /** Mailbox seqs that are committed (or worthless) and may be acknowledged. */
+  readonly done: readonly number[];
+  /** Accounts whose log is needed before their packets can be opened; feed `ingestLogs`, then call again. */
+  readonly needLogs: readonly { readonly accountId: AccountId; readonly fromSeq: number }[];
+  /** Conversations in which parked messages may open now. */
+  readonly unlocked: readonly ChannelId[];
+  /** Requests from peers for chains of ours; answer with `answerRequests` once the readers are known. */
+  readonly requested: readonly ChannelId[];
+}
+
+export interface DeviceView {
+  readonly deviceId: DeviceId;
+  readonly addedAt: number;
+  readonly isRevoked: boolean;
+  readonly isOwn: boolean;
+}
+/** One person's identity as this device knows it: the shield and the device list. */
+export interface IdentityView {
+  readonly accountId: AccountId;
+  readonly state: 'unknown' | 'unverified' | 'held' | 'blocked';
+  readonly alarm: IdentityAlarm['kind'] | null;
+  readonly devices: readonly DeviceView[];
+}
+
+export interface CryptoApi {
+  // ---- Getting in
+  /** New account, first device, vault and recovery code; held in memory until `adopt`. Argon2id: takes seconds. */
+  prepareAccount(input: { password: string; now: number }): Promise<PreparedAccount>;
+  /** Derives the login secret; refuses parameters outside floor and ceiling (`weak_kdf`). Keeps the slot key in memory. */
+  deriveLogin(input: { password: string; kdf: KdfParams }): Promise<{ loginSecret: string }>;
+  /** The device this browser holds for an account, or null. */
+  findDevice(input: { accountId: AccountId }): Promise<DeviceId | null>;
+  /** Opens the vault with the password slot and certifies a new device; held in memory until `adopt`. */
+  certifyDevice(input: { accountId: AccountId; vault: string; log: readonly string[]; now: number }): Promise<{ deviceId: DeviceId; entry: string }>;
+  /** The server accepted what `prepareAccount` or `certifyDevice` made: store it and open it. */
+  adopt(): Promise<void>;
+  /** Opens the stored device of an account. False when there is none. */
+  open(input: { accountId: AccountId }): Promise<boolean>;
+  signAttach(input: { sessionId: SessionId; challenge: string }): Promise<string>;
+  /** Log entry that revokes this device ("log out and remove"). */
+  revokeOwnDevice(): Promise<string>;
+  /** Deletes every record of the open account from this browser. */
+  wipe(): Promise<void>;
+
+  // ---- Keys
+  /** The prekey set to publish now, or null. Stored before it is returned; repeated byte-identical until `prekeysPublished`. */
+  preparePrekeys(input: { status: PrekeyStatus; now: number }): Promise<{ set: string; units: readonly string[] } | null>;
+  prekeysPublished(): Promise<void>;
+  ingestLogs(input: { logs: readonly AccountLog[] }): Promise<readonly IdentityAlarm[]>;
+  /** Logs to fetch so that these accounts are known up to the given head (or at all). */
+  logsNeeded(input: { accounts: readonly { accountId: AccountId; headSeq?: number }[] }): Promise<MissingKeys['logs']>;
+  identities(input: { accountIds: readonly AccountId[] }): Promise<readonly IdentityView[]>;
+  /** One tap accepts a reset identity of an unverified person. */
+  acceptIdentity(input: { accountId: AccountId }): Promise<void>;
+
+  // ---- Sending
+  missingKeys(input: { conversation: ConversationRef; now: number }): Promise<MissingKeys>;
+  /** Opens sessions from claimed bundles; a device whose bundle does not verify is skipped for now. */
+  startSessions(input: { claims: readonly ClaimResult[]; now: number }): Promise<void>;
+  /** Encrypts and stores in one step; the same eventId returns the same bytes. Refused until the previous send of
+   *  this conversation was acknowledged or abandoned. */
+  encrypt(input: EncryptInput & { now: number }): Promise<SealedMessage>;
+  acknowledge(input: { channelId: ChannelId; eventId: EventId }): Promise<void>;
+  /** Finally refused by the server (never stored): the bytes are dropped, the chain position is spent. */
+  abandon(input: { channelId: ChannelId; eventId: EventId }): Promise<void>;
+  /** Key packets for reader devices that do not have the current chain yet (≤ 64; call again until empty). */
+  distribute(input: { conversation: ConversationRef; now: number }): Promise<readonly OutgoingPacket[]>;
+
+  // ---- Receiving
+  receivePackets(input: { packets: readonly MailboxPacket[]; now: number }): Promise<ReceiveReport>;
+  /** Idempotent by eventId. Events must be given in seq order. */
+  decrypt(input: {
+    channelId: ChannelId;
+    kind: ChannelKind;
+    /** DM members as pinned; null for community channels. */
+    members: readonly AccountId[] | null;
+    events: readonly ChannelEvent[];
+    chainCerts: Readonly<Record<string, string>>;
+    now: number;
+  }): Promise<readonly DecryptResult[]>;
+  /** Requests for the chains of messages that could not be opened (≤ 1 per chain and minute, then 6 per hour). */
+  requestKeys(input: { channelId: ChannelId; now: number }): Promise<readonly OutgoingPacket[]>;
+  /** Answers to peers' requests: the chain from where they may read, or a withheld code. */
+  answerRequests(input: { conversation: ConversationRef; now: number }): Promise<readonly OutgoingPacket[]>;
+}
+
+/** One call and its answer over postMessage / BroadcastChannel. */
+export interface CryptoCall {
+  readonly id: number;
+  readonly method: keyof CryptoApi;
+  readonly input: unknown;
+}
+export type CryptoAnswer =
+  | { readonly id: number; readonly ok: true; readonly value: unknown }
+  | { readonly id: number; readonly ok: false; readonly code: string };
