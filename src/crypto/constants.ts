@@ -48,8 +48,9 @@ export const MESSAGE_SENDER_KEY = 0x21;
 export const MAX_LOG_ENTRIES = 512;
 export const MAX_LIVE_DEVICES = 24;
 /** One signed entry; the longest body of stage 1 is a device certificate. */
-export const MAX_LOG_ENTRY_BYTES = 512;
-export const MAX_DEVICE_CERT_BYTES = 256;
+export const MAX_LOG_ENTRY_BYTES = 1024;
+export const MAX_LOG_BODY_BYTES = 512;
+export const MAX_DEVICE_CERT_BYTES = 320;
 export const MAX_DEVICE_SUITES = 8;
 
 // Prekeys (3.4, P5)
@@ -59,9 +60,10 @@ export const PREKEY_SET_MAX_LIFETIME_MS = 120 * DAY;
 export const PREKEY_SET_ROTATION_MS = 7 * DAY;
 /** How far a set's signed createdAt may lie in the future of the server time it is checked at. */
 export const PREKEY_CLOCK_SKEW_MS = 1 * DAY;
-export const MAX_PREKEY_SET_BYTES = 256;
-export const MAX_ONE_TIME_UNIT_BYTES = 1408;
-export const MAX_PREKEY_BUNDLE_BYTES = 3072;
+/** Prekey sets whose secrets one device keeps; the oldest goes first. */
+export const MAX_KEPT_PREKEY_SETS = 64;
+export const MAX_PREKEY_SET_BYTES = 2048;
+export const MAX_ONE_TIME_UNIT_BYTES = 2048;
 export const MAX_LAST_RESORT_REPLAYS = 4096;
 
 // Double Ratchet and sessions (3.6)
@@ -90,7 +92,7 @@ export const MAX_SKIPPED_PER_CHAIN = 1000;
 export const MAX_SKIPPED_PER_CHANNEL = 4000;
 export const MAX_CHAINS_PER_SENDER_DEVICE = 5;
 export const MAX_PARKED_PER_CHANNEL = 500;
-export const MAX_CHAIN_CERT_BYTES = 384;
+export const MAX_CHAIN_CERT_BYTES = 512;
 
 // Content, envelope, padding (3.11, P3)
 export const MAX_CONTENT_BYTES = 65536;
@@ -101,7 +103,7 @@ export const FRANKING_KEY_BYTES = 32;
 export const COMMITMENT_BYTES = 32;
 /** Padded content (Padmé adds at most 12 %), header, tag and signature. */
 export const MAX_PAYLOAD_BYTES = 81920;
-export const MAX_ENVELOPE_BYTES = 83968;
+export const MAX_ENVELOPE_BYTES = 98304;
 
 // Vault and password (3.12, P10)
 export const MAX_VAULT_BYTES = 4096;
