@@ -17,7 +17,7 @@ interface Structural {
 
 export type LiveEvent =
   // The channel log. `chainCert` comes with the first message of a sender chain.
-  | { readonly type: 'event.appended'; readonly event: ChannelEvent; readonly chainCert: string | null; readonly mentionsYou?: boolean }
+  | { readonly type: 'event.appended'; readonly event: ChannelEvent; readonly chainCert: string | null; readonly mentions: readonly AccountId[] }
   | { readonly type: 'cursor.moved'; readonly channelId: ChannelId; readonly readSeq: number; readonly readOrdinal: number; readonly mentions: number }
   // Keys: the reader set, its devices or the epoch changed; senders read `messages.readers` again.
   | { readonly type: 'channel.rekeyed'; readonly channelId: ChannelId; readonly epoch: number; readonly devicesVersion: number }

@@ -41,7 +41,6 @@ export interface ChannelEvent {
 /** Mentions stand outside the envelope so that the server can count and notify. */
 export const notifySchema = z.object({
   accountIds: z.array(accountIdSchema).check(z.maxLength(limits.mentionsPerMessage)),
-  everyone: z.optional(z.boolean()),
 });
 
 export const sendMessageInput = z.object({
