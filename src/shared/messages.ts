@@ -14,8 +14,8 @@ export interface EventStub {
   /** 8-byte chain id, base64url; null for DM bodies. */
   readonly chainId: string | null;
   readonly iter: number | null;
-  /** SHA-256 of the removed signed message, base64url. */
-  readonly linkHash: string;
+  /** What the chain's next message links to (32 bytes, base64url); null for DM bodies. */
+  readonly linkHash: string | null;
 }
 
 /** One event of a channel's log as delivered. */
