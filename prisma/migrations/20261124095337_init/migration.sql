@@ -155,6 +155,7 @@ CREATE TABLE "Channel" (
     "lastSeq" INTEGER NOT NULL DEFAULT 0,
     "lastOrdinal" INTEGER NOT NULL DEFAULT 0,
     "lastMessageAt" TIMESTAMPTZ(3),
+    "lastEventAt" TIMESTAMPTZ(3),
     "createdAt" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
     CONSTRAINT "Channel_pkey" PRIMARY KEY ("id")
@@ -205,7 +206,6 @@ CREATE TABLE "Device" (
     "revokedAt" TIMESTAMPTZ(3),
     "createdAt" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "lastSeenAt" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    "mailboxSeq" INTEGER NOT NULL DEFAULT 0,
 
     CONSTRAINT "Device_pkey" PRIMARY KEY ("id")
 );
@@ -246,7 +246,7 @@ CREATE TABLE "PrekeyClaim" (
 -- CreateTable
 CREATE TABLE "MailboxPacket" (
     "deviceId" UUID NOT NULL,
-    "seq" INTEGER NOT NULL,
+    "seq" BIGSERIAL NOT NULL,
     "senderAccountId" UUID NOT NULL,
     "senderDeviceId" UUID NOT NULL,
     "bytes" BYTEA NOT NULL,
@@ -293,8 +293,6 @@ CREATE TABLE "ChannelEvent" (
     "iter" INTEGER,
     "linkHash" BYTEA,
     "commitment" BYTEA,
-    "frankTag" BYTEA,
-    "notify" JSONB,
     "createdAt" TIMESTAMPTZ(3) NOT NULL,
     "expiresAt" TIMESTAMPTZ(3),
     "redactedAt" TIMESTAMPTZ(3),
@@ -406,6 +404,9 @@ CREATE INDEX "ChannelEvent_channelId_ordinal_idx" ON "ChannelEvent"("channelId",
 
 -- CreateIndex
 CREATE INDEX "ChannelEvent_channelId_refId_seq_idx" ON "ChannelEvent"("channelId", "refId", "seq");
+
+-- CreateIndex
+CREATE INDEX "ChannelEvent_channelId_createdAt_idx" ON "ChannelEvent"("channelId", "createdAt");
 
 -- CreateIndex
 CREATE UNIQUE INDEX "ChannelEvent_channelId_eventId_key" ON "ChannelEvent"("channelId", "eventId");
