@@ -178,6 +178,12 @@ export function ed25519KeyPair(rng: Rng): KeyPair {
   return { secretKey, publicKey: ed25519.getPublicKey(secretKey) };
 }
 
+/** The public key of a 32-byte seed. */
+export function ed25519PublicKey(secretKey32: Uint8Array): Uint8Array {
+  ensure(secretKey32.length === 32, 'bad_key', 'ed25519 secret length');
+  return ed25519.getPublicKey(secretKey32);
+}
+
 /** RFC 8032 signature, 64 bytes. */
 export function ed25519Sign(secretKey32: Uint8Array, message: Uint8Array): Uint8Array {
   ensure(secretKey32.length === 32, 'bad_key', 'ed25519 secret length');
