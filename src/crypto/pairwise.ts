@@ -1,0 +1,162 @@
+// What travels inside pairwise sessions beside the ratchet's own fields (docs/protocol.md, Pairwise payloads): keys of
+// direct messages, sender chains, requests for a missing chain and refusals. The first byte is the kind; decoding asks
+// for the proof of session decryption, so none of these is ever read from anywhere else.
+import { type AuthenticatedPacket, requireAuthenticated } from './authenticated.ts';
+import { decodeAll, type Reader, Writer } from './codec.ts';
+import {
+  AEAD_KEY_BYTES,
+  CHAIN_ID_BYTES,
+  CHAIN_MAX_ITER,
+  COMMITMENT_BYTES,
+  HASH_BYTES,
+  ID_BYTES,
+  MAX_CHAIN_CERT_BYTES,
+} from './constants.ts';
+import { CryptoError, ensure } from './errors.ts';
+
+/** Why a key request is not answered; wire numbers are the positions. */
+export const WITHHELD_CODES = ['not-member', 'not-shareable', 'revoked', 'too-old'] as const;
+export type WithheldCode = (typeof WITHHELD_CODES)[number];
+
+/** Key of one direct message (3.7): content key 32, H(payload) 32, commitment 32. */
+export interface DmKeyPayload {
+  readonly kind: 'dm-key';
+  readonly eventId: Uint8Array;
+  readonly contentKey: Uint8Array;
+  readonly bodyHash: Uint8Array;
+  readonly commit: Uint8Array;
+}
+
+/** A sender chain from its owner (3.9): the chain key that yields message `startIter`. */
+export interface ChainPayload {
+  readonly kind: 'chain';
+  readonly chainId: Uint8Array;
+  readonly startIter: number;
+  readonly chainKey: Uint8Array;
+  readonly certHash: Uint8Array;
+}
+
+/** A chain handed on by somebody else than its owner, with the owner's signed certificate. */
+export interface ForwardedChainPayload {
+  readonly kind: 'forwarded-chain';
+  readonly cert: Uint8Array;
+  readonly startIter: number;
+  readonly chainKey: Uint8Array;
+}
+
+/** "I can not read message `iter` of this chain." */
+export interface KeyRequestPayload {
+  readonly kind: 'key-request';
+  readonly channelId: Uint8Array;
+  readonly chainId: Uint8Array;
+  readonly iter: number;
+}
+
+export interface WithheldPayload {
+  readonly kind: 'withheld';
+  readonly channelId: Uint8Array;
+  readonly chainId: Uint8Array;
+  readonly code: WithheldCode;
+}
+
+export type PairwisePayload =
+  DmKeyPayload | ChainPayload | ForwardedChainPayload | KeyRequestPayload | WithheldPayload;
+
+const KIND: Record<PairwisePayload['kind'], number> = {
+  'dm-key': 1,
+  chain: 2,
+  'forwarded-chain': 3,
+  'key-request': 4,
+  withheld: 5,
+};
+
+/** Bytes to hand to session encryption. */
+export function encodePairwise(p: PairwisePayload): Uint8Array {
+  const w = new Writer().u8(KIND[p.kind]);
+  switch (p.kind) {
+    case 'dm-key':
+      w.fixed(p.eventId, ID_BYTES).fixed(p.contentKey, AEAD_KEY_BYTES);
+      return w.fixed(p.bodyHash, HASH_BYTES).fixed(p.commit, COMMITMENT_BYTES).done();
+    case 'chain':
+      w.fixed(p.chainId, CHAIN_ID_BYTES).fixed(iterBytes(p.startIter), 4);
+      return w.fixed(p.chainKey, AEAD_KEY_BYTES).fixed(p.certHash, HASH_BYTES).done();
+    case 'forwarded-chain':
+      w.bytes(p.cert, MAX_CHAIN_CERT_BYTES).fixed(iterBytes(p.startIter), 4);
+      return w.fixed(p.chainKey, AEAD_KEY_BYTES).done();
+    case 'key-request':
+      w.fixed(p.channelId, ID_BYTES).fixed(p.chainId, CHAIN_ID_BYTES);
+      return w.fixed(iterBytes(p.iter), 4).done();
+    case 'withheld':
+      w.fixed(p.channelId, ID_BYTES).fixed(p.chainId, CHAIN_ID_BYTES);
+      return w.u8(WITHHELD_CODES.indexOf(p.code)).done();
+  }
+}
+
+/** Reads a decrypted packet; throws `not_allowed` without the proof, `unsupported` for a kind of a newer client. */
+export function decodePairwise(packet: AuthenticatedPacket): PairwisePayload {
+  requireAuthenticated(packet);
+  return decodeAll(packet.payload, readPayload);
+}
+
+function readPayload(r: Reader): PairwisePayload {
+  switch (r.u8()) {
+    case KIND['dm-key']:
+      return {
+        kind: 'dm-key',
+        eventId: r.fixed(ID_BYTES),
+        contentKey: r.fixed(AEAD_KEY_BYTES),
+        bodyHash: r.fixed(HASH_BYTES),
+        commit: r.fixed(COMMITMENT_BYTES),
+      };
+    case KIND.chain:
+      return {
+        kind: 'chain',
+        chainId: r.fixed(CHAIN_ID_BYTES),
+        startIter: readIter(r),
+        chainKey: r.fixed(AEAD_KEY_BYTES),
+        certHash: r.fixed(HASH_BYTES),
+      };
+    case KIND['forwarded-chain']:
+      return {
+        kind: 'forwarded-chain',
+        cert: r.bytes(MAX_CHAIN_CERT_BYTES),
+        startIter: readIter(r),
+        chainKey: r.fixed(AEAD_KEY_BYTES),
+      };
+    case KIND['key-request']:
+      return {
+        kind: 'key-request',
+        channelId: r.fixed(ID_BYTES),
+        chainId: r.fixed(CHAIN_ID_BYTES),
+        iter: readIter(r),
+      };
+    case KIND.withheld:
+      return {
+        kind: 'withheld',
+        channelId: r.fixed(ID_BYTES),
+        chainId: r.fixed(CHAIN_ID_BYTES),
+        code: readCode(r),
+      };
+    default:
+      throw new CryptoError('unsupported', 'pairwise payload kind');
+  }
+}
+
+/** Four bytes big-endian, so that packets of one kind have one length whatever the position. */
+function iterBytes(iter: number): Uint8Array {
+  ensure(Number.isInteger(iter) && iter >= 0 && iter <= CHAIN_MAX_ITER, 'limit', 'iteration out of range');
+  return Uint8Array.of(0, 0, iter >> 8, iter & 255);
+}
+
+function readIter(r: Reader): number {
+  const b = r.fixed(4);
+  const iter = new DataView(b.buffer, b.byteOffset, 4).getUint32(0);
+  ensure(iter <= CHAIN_MAX_ITER, 'malformed', 'iteration out of range');
+  return iter;
+}
+
+function readCode(r: Reader): WithheldCode {
+  const code = WITHHELD_CODES[r.u8()];
+  if (code === undefined) throw new CryptoError('unsupported', 'withheld code');
+  return code;
+}
