@@ -1,5 +1,5 @@
-// Four suites: crypto (pure, node), server (node, PGlite or PostgreSQL by TEST_DATABASE_URL), tooling checks
-// in test/architecture ride with server, client (happy-dom). Browser journeys are Playwright's (test/e2e).
+// Four suites: crypto (pure), server (PGlite, or PostgreSQL by TEST_DATABASE_URL), architecture (the tree itself),
+// client (happy-dom). Browser journeys are Playwright's (test/e2e). `npm test` runs them all.
 import { existsSync } from 'node:fs';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { svelteTesting } from '@testing-library/svelte/vite';
@@ -25,11 +25,19 @@ export default defineConfig({
         test: {
           name: 'server',
           environment: 'node',
-          include: ['test/{server,jobs,architecture,shared}/**/*.test.ts'],
+          include: ['test/{server,jobs,shared}/**/*.test.ts'],
           globalSetup: existsSync(serverSetup) ? [serverSetup] : [],
           maxWorkers: 2,
           testTimeout: 30_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'architecture',
+          environment: 'node',
+          include: ['test/architecture/**/*.test.ts'],
+          testTimeout: 60_000,
         },
       },
       {

@@ -21,22 +21,28 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => {
     stopChildren('SIGTERM');
     process.exitCode = 1;
-    setTimeout(() => process.exit(1), 5_000).unref();
+    const giveUp = () => {
+      stopChildren('SIGKILL');
+      process.exit(1);
+    };
+    setTimeout(giveUp, 5_000).unref();
   });
 }
 
 /**
  * Starts one command.
  * @param {string[]} command program and arguments; 'node' means this very Node
- * @param {{ env?: object, quiet?: boolean, cwd?: string, ownGroup?: boolean }} [options] quiet collects output
+ * @param {{ env?: object, quiet?: boolean, cwd?: string, ownGroup?: boolean, user?: { uid?: number, gid?: number } }}
+ *   [options] quiet collects output; ownGroup makes a process group, so that grandchildren end with it
  * @returns {{ child: import('node:child_process').ChildProcess, done: Promise<{ code: number, output: string }> }}
  */
-export function start([program, ...args], { env, quiet = false, cwd = root, ownGroup = false } = {}) {
+export function start([program, ...args], { env, quiet = false, cwd = root, ownGroup = false, user } = {}) {
   const child = spawn(program === 'node' ? process.execPath : program, args, {
     cwd,
     env: { ...process.env, ...env },
     stdio: quiet ? ['ignore', 'pipe', 'pipe'] : 'inherit',
     detached: ownGroup,
+    ...user,
   });
   child.ownGroup = ownGroup;
   running.add(child);
