@@ -38,12 +38,10 @@ export const trpcCodeOf = (payload: AppErrorPayload): TRPCError['code'] => codes
 const shownIssues = 20;
 
 function issuesOf(error: z.core.$ZodError): InputIssue[] {
-  return error.issues
-    .slice(0, shownIssues)
-    .map((issue) => ({
-      path: issue.path.map(String).join('.').slice(0, 200),
-      message: issue.message.slice(0, 200),
-    }));
+  return error.issues.slice(0, shownIssues).map((issue) => ({
+    path: issue.path.map(String).join('.').slice(0, 200),
+    message: issue.message.slice(0, 200),
+  }));
 }
 
 /** The typed payload behind a tRPC error; null when the cause is unknown to us. */

@@ -1,0 +1,163 @@
+// Composition: builds Deps, the HTTP app, tRPC over HTTP and sockets, and takes all of it down in order.
+import { fastifyTRPCPlugin } from '@trpc/server/adapters/fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { createHttpApp } from './platform/http.ts';
+import type { Clock } from './platform/clock.ts';
+import type { Database } from './platform/db.ts';
+import type { Env } from './platform/env.ts';
+import { uuidv7 } from './platform/ids.ts';
+import { LiveHub } from './platform/live-hub.ts';
+import type { Logger } from './platform/log.ts';
+import { RateLimiter } from './platform/rate-limit.ts';
+import type { Secrets } from './platform/secrets.ts';
+import { registerStatic } from './platform/static.ts';
+import { AccessTokens } from './platform/tokens.ts';
+import type { LiveEvent } from '#shared/events.ts';
+import { limits, rateLimits } from '#shared/limits.ts';
+import { authenticate, bearerToken } from './authenticate.ts';
+import type { Context, CookieOptions } from './context.ts';
+import type { Deps } from './deps.ts';
+import { createLivePublisher, type ConnectionData } from './live-publisher.ts';
+import { describeRequest } from './request-info.ts';
+import { appRouter } from './router.ts';
+import { serveSockets } from './socket-server.ts';
+import { SocketRegistry } from './sockets.ts';
+
+export interface AppOptions {
+  readonly env: Env;
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** Open and migrated. */
+  readonly db: Database;
+  readonly secrets: Secrets;
+  /** The built client; absent where another server serves it (development, tests). */
+  readonly clientDir?: string;
+}
+
+/** Something that must finish what it began before the database closes. */
+export interface Drainable {
+  readonly name: string;
+  drain(): Promise<void>;
+}
+
+export interface App {
+  readonly deps: Deps;
+  readonly http: FastifyInstance;
+  readonly sockets: SocketRegistry;
+  readonly hub: LiveHub<LiveEvent, ConnectionData>;
+  /** Drained by `close`, in the order they were added. */
+  readonly drains: Drainable[];
+  /** Listens on env.host and env.port (0: any free port) and returns the port. */
+  listen(): Promise<number>;
+  /** Tells clients, drains, closes sockets and HTTP. The database stays open: who opened it closes it. */
+  close(): Promise<void>;
+}
+
+const goodbyeMs = 100;
+
+function buildDeps(options: AppOptions, sockets: SocketRegistry): { deps: Deps; hub: App['hub'] } {
+  const { env, log, clock, db, secrets } = options;
+  const hub = new LiveHub<LiveEvent, ConnectionData>({
+    maxBufferedBytes: limits.socketBufferedBytes,
+    holdMs: limits.seqHoleMs,
+    readMissing: () => Promise.resolve([]),
+    onError: (cause) => log.error('live.failed', { cause }),
+  });
+  const deps: Deps = {
+    env,
+    log,
+    clock,
+    db,
+    secrets,
+    tokens: new AccessTokens({ jwt: secrets.jwt, issuer: env.publicUrl, clock }),
+    limiter: new RateLimiter(rateLimits, clock),
+    live: createLivePublisher(hub, sockets),
+  };
+  return { deps, hub };
+}
+
+function cookieSetter(env: Env, reply: FastifyReply) {
+  return (name: string, value: string, { maxAge }: CookieOptions): void => {
+    const parts = [`${name}=${value}`, 'Path=/', `Max-Age=${maxAge}`, 'HttpOnly', 'SameSite=Strict'];
+    if (env.secureCookies) parts.push('Secure');
+    reply.header('set-cookie', parts.join('; '));
+  };
+}
+
+type HttpContextInput = { readonly req: FastifyRequest; readonly res: FastifyReply };
+
+async function httpContext(state: State, { req, res }: HttpContextInput): Promise<Context> {
+  const { deps, sockets } = state;
+  const { actor, failure } = await authenticate(deps, bearerToken(req.headers.authorization));
+  const info = describeRequest(req.raw, deps.env, uuidv7(deps.clock));
+  return {
+    deps,
+    actor,
+    authFailure: failure ?? 'unauthenticated',
+    request: { ...info, setCookie: cookieSetter(deps.env, res) },
+    isDraining: () => state.draining,
+    bindDevice: (deviceId) => {
+      if (actor) sockets.bindDevice(actor.sessionId, deviceId);
+    },
+  };
+}
+
+interface State {
+  readonly deps: Deps;
+  readonly sockets: SocketRegistry;
+  draining: boolean;
+}
+
+async function buildHttp(options: AppOptions, state: State): Promise<FastifyInstance> {
+  const { env, log, db, clientDir } = options;
+  const ready = async (): Promise<Record<string, boolean>> => {
+    const database = await db.ping().then(
+      () => true,
+      () => false,
+    );
+    return { database, accepting: !state.draining };
+  };
+  const http = await createHttpApp({ env, log, ready, bodyLimit: limits.httpBodyBytes });
+  await http.register(fastifyTRPCPlugin, {
+    prefix: '/trpc',
+    trpcOptions: {
+      router: appRouter,
+      maxBatchSize: 16,
+      createContext: (input: HttpContextInput) => httpContext(state, input),
+    },
+  });
+  if (clientDir) await registerStatic(http, clientDir);
+  return http;
+}
+
+/** Builds the server. Nothing listens yet. */
+export async function createApp(options: AppOptions): Promise<App> {
+  const { env } = options;
+  const sockets = new SocketRegistry();
+  const { deps, hub } = buildDeps(options, sockets);
+  const state: State = { deps, sockets, draining: false };
+  const http = await buildHttp(options, state);
+  const entrance = serveSockets(http.server, { deps, hub, sockets, isDraining: () => state.draining });
+  const drains: Drainable[] = [];
+
+  const close = async (): Promise<void> => {
+    if (state.draining) return;
+    state.draining = true;
+    deps.live.publish({ to: 'everyone' }, { type: 'server.draining', reconnectInMs: 1000 });
+    for (const each of drains) {
+      await each
+        .drain()
+        .catch((cause: unknown) => options.log.error('drain.failed', { part: each.name, cause }));
+    }
+    sockets.closeForRestart();
+    await new Promise((resolve) => setTimeout(resolve, sockets.size > 0 ? goodbyeMs : 0));
+    await entrance.close();
+    await http.close();
+  };
+  const listen = async (): Promise<number> => {
+    await http.listen({ host: env.host, port: env.port });
+    const address = http.server.address();
+    return typeof address === 'object' && address !== null ? address.port : env.port;
+  };
+  return { deps, http, sockets, hub, drains, listen, close };
+}

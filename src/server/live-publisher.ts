@@ -1,0 +1,88 @@
+// LivePublisher over the live hub: audiences become topics. Closing goes to every socket of a session, with or
+// without a live subscription.
+import { CLOSE_REVOKED, type LiveHub } from './platform/live-hub.ts';
+import type { LivePublisher } from './deps.ts';
+import type { SocketRegistry } from './sockets.ts';
+import type { Audience, LiveEvent } from '#shared/events.ts';
+
+/** Topics a connection can be in; the live domain joins them when it opens a subscription. */
+export const topics = {
+  account: (id: string) => `account:${id}`,
+  device: (id: string) => `device:${id}`,
+  session: (id: string) => `session:${id}`,
+  community: (id: string) => `community:${id}`,
+  channel: (id: string) => `channel:${id}`,
+  focused: (id: string) => `focused:${id}`,
+  everyone: 'everyone',
+} as const;
+
+export function topicOf(audience: Audience): string {
+  switch (audience.to) {
+    case 'account':
+      return topics.account(audience.accountId);
+    case 'device':
+      return topics.device(audience.deviceId);
+    case 'session':
+      return topics.session(audience.sessionId);
+    case 'community':
+      return topics.community(audience.communityId);
+    case 'channel':
+      return audience.communityId
+        ? topics.community(audience.communityId)
+        : topics.channel(audience.channelId);
+    case 'focused':
+      return topics.focused(audience.channelId);
+    case 'everyone':
+      return topics.everyone;
+  }
+}
+
+/** Data a live connection carries for filters. */
+export interface ConnectionData {
+  readonly accountId: string;
+}
+
+export function createLivePublisher(
+  hub: LiveHub<LiveEvent, ConnectionData>,
+  sockets: SocketRegistry,
+): LivePublisher {
+  return {
+    publish(audience, event) {
+      if (audience.to !== 'focused') return hub.publish(topicOf(audience), event);
+      const { except } = audience;
+      hub.publish(topicOf(audience), event, { filter: (connection) => connection.data.accountId !== except });
+    },
+    publishAppended(audience, event) {
+      const { channelId } = audience;
+      hub.publishOrdered({ stream: channelId, seq: event.event.seq, topics: [topicOf(audience)], event });
+    },
+    joinCommunity: (accountId, communityId) =>
+      hub.join(topics.account(accountId), topics.community(communityId)),
+    leaveCommunity: (accountId, communityId) =>
+      hub.leave(topics.account(accountId), topics.community(communityId)),
+    dissolveCommunity: (communityId) => hub.dissolve(topics.community(communityId)),
+    changeReaders(channelId, { joined, left }) {
+      for (const accountId of left) {
+        hub.leave(topics.account(accountId), topics.channel(channelId));
+        hub.leave(topics.account(accountId), topics.focused(channelId));
+      }
+      for (const accountId of joined) hub.join(topics.account(accountId), topics.channel(channelId));
+    },
+    dissolveChannel(channelId) {
+      hub.dissolve(topics.channel(channelId));
+      hub.dissolve(topics.focused(channelId));
+    },
+    closeSession(sessionId) {
+      hub.close(topics.session(sessionId), CLOSE_REVOKED, 'revoked');
+      sockets.closeSession(sessionId);
+    },
+    closeDevice(deviceId) {
+      hub.close(topics.device(deviceId), CLOSE_REVOKED, 'revoked');
+      sockets.closeDevice(deviceId);
+    },
+    closeAccount(accountId) {
+      hub.close(topics.account(accountId), CLOSE_REVOKED, 'revoked');
+      sockets.closeAccount(accountId);
+    },
+  };
+}

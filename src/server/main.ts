@@ -1,0 +1,84 @@
+// The process: configuration, database, migrations, secrets, then the app; and going down in order.
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { createApp, type App } from './app.ts';
+import { hasOwner } from './domains/instance/instance.service.ts';
+import { systemClock } from './platform/clock.ts';
+import { DatabaseLockedError, openDatabase, type Database } from './platform/db.ts';
+import { EnvError, loadEnv, type Env } from './platform/env.ts';
+import { randomToken } from './platform/ids.ts';
+import { createLogger } from './platform/log.ts';
+import { migrate } from './platform/migrate.ts';
+import { loadSecrets } from './platform/secrets.ts';
+
+const forcedExitMs = 15_000;
+
+/** The folder that holds prisma/ and the built client: above src/server in development, above dist in production. */
+function rootFolder(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, 'prisma', 'migrations'))) {
+    const parent = dirname(folder);
+    if (parent === folder) throw new Error('prisma/migrations not found');
+    folder = parent;
+  }
+  return folder;
+}
+
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
+
+async function announce(app: App, env: Env, port: number): Promise<void> {
+  say(`Chatalot listens on ${env.host}:${port}. Open ${env.publicUrl}`);
+  if (await hasOwner(app.deps.db)) return;
+  say(`No owner yet. Set it up once at ${env.publicUrl}/setup#${env.setupToken}`);
+}
+
+function stopOnSignals(app: App, db: Database): void {
+  let stopping = false;
+  const stop = (): void => {
+    if (stopping) return;
+    stopping = true;
+    say('Stopping …');
+    setTimeout(() => process.exit(1), forcedExitMs).unref();
+    void app
+      .close()
+      .then(() => db.close())
+      .then(() => process.exit(0))
+      .catch((cause: unknown) => {
+        app.deps.log.error('stop.failed', { cause });
+        process.exit(1);
+      });
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}
+
+async function main(): Promise<void> {
+  const loaded = loadEnv();
+  const env: Env = { ...loaded, setupToken: loaded.setupToken ?? randomToken(24) };
+  const log = createLogger(env);
+  const root = rootFolder();
+  const db = await openDatabase({ databaseUrl: env.databaseUrl, dataDir: env.dataDir, log });
+  try {
+    await migrate(db, join(root, 'prisma', 'migrations'));
+    const secrets = await loadSecrets(env);
+    const built = join(root, 'dist', 'client');
+    const clientDir = existsSync(built) ? built : undefined;
+    const app = await createApp({ env, log, clock: systemClock, db, secrets, clientDir });
+    stopOnSignals(app, db);
+    await announce(app, env, await app.listen());
+  } catch (cause) {
+    await db.close();
+    throw cause;
+  }
+}
+
+try {
+  await main();
+} catch (cause) {
+  const known = cause instanceof EnvError || cause instanceof DatabaseLockedError;
+  process.stderr.write(
+    known ? `${cause.message}\n` : `${cause instanceof Error ? cause.stack : String(cause)}\n`,
+  );
+  process.exit(1);
+}
