@@ -101,3 +101,97 @@ export {
   type VaultKey,
   type VaultSecrets,
 } from './vault.ts';
+
+// Events: envelope, content, direct messages, sender keys, timeline
+export { type AuthenticatedPacket, type PeerDevice } from './authenticated.ts';
+export {
+  parseChainCert,
+  verifyChainCert,
+  type ChainCert,
+  type ChainCertOwner,
+  type VerifiedChainCert,
+} from './chain-cert.ts';
+export {
+  classOf,
+  MAX_EMOJI_BYTES,
+  MAX_TEXT_CHARACTERS,
+  targetOf,
+  type Content,
+  type KnownContent,
+} from './content.ts';
+export {
+  acceptDmKey,
+  encryptDm,
+  openDm,
+  type DmConversation,
+  type DmKey,
+  type EncryptedDm,
+  type IncomingEvent,
+  type OpenedEvent,
+  type OutgoingHeader,
+} from './dm-message.ts';
+export {
+  parseEnvelopeHeader,
+  type EnvelopeHeader,
+  type EnvelopeView,
+  type EventClass,
+  type EventMode,
+} from './envelope.ts';
+export { answerKeyRequest, type Asker, type KeyAnswer, type RequestedChain } from './key-request.ts';
+export {
+  decodePairwise,
+  encodePairwise,
+  WITHHELD_CODES,
+  type KeyRequestPayload,
+  type PairwisePayload,
+  type WithheldCode,
+} from './pairwise.ts';
+export {
+  boundSkippedKeys,
+  findChain,
+  installChain,
+  installForwardedChain,
+  type ForwardContext,
+  type InstallContext,
+  type Installed,
+  type ReceiverChain,
+} from './receiver-chain.ts';
+export {
+  acknowledgeSend,
+  createSenderChain,
+  needsNewChain,
+  refuseSend,
+  senderChainPacket,
+  wasReaderAtStart,
+  type NewChain,
+  type RotationFacts,
+  type RotationReason,
+  type SenderChain,
+} from './sender-chain.ts';
+export {
+  encryptGroupEvent,
+  openGroupEvent,
+  type EncryptedGroupEvent,
+  type OpenedGroupEvent,
+  type ReceiveContext,
+} from './sender-key.ts';
+export {
+  findLinkGaps,
+  judgeStub,
+  verifyRun,
+  type EventStub,
+  type LinkFinding,
+  type RunOutcome,
+  type RunResult,
+  type StubEvidence,
+} from './sender-run.ts';
+export {
+  applyTimelineEvent,
+  EMPTY_TIMELINE,
+  mayEdit,
+  nextRevision,
+  viewMessage,
+  type MessageView,
+  type TimelineEvent,
+  type TimelineState,
+} from './timeline-rules.ts';

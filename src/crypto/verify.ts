@@ -39,3 +39,5 @@ export {
   type VerifiedUpload,
 } from './prekeys.ts';
 export { vaultHeader, type VaultHeader } from './vault.ts';
+export { parseChainCert, verifyChainCert, type ChainCert, type ChainCertOwner } from './chain-cert.ts';
+export { parseEnvelopeHeader, type EnvelopeView, type EventClass, type EventMode } from './envelope.ts';

@@ -1,0 +1,81 @@
+// Who gets a missing sender-chain key (protocol 3.9): the answering client decides from what it recorded itself, and
+// what it withholds it withholds with a reason the asker's screen prints.
+import { type PeerDevice } from './authenticated.ts';
+import { equalBytes } from './bytes.ts';
+import { encodePairwise, type KeyRequestPayload, type WithheldCode } from './pairwise.ts';
+import { type ReceiverChain } from './receiver-chain.ts';
+import { type SenderChain, senderChainPacket, wasReaderAtStart } from './sender-chain.ts';
+
+/** What the answering client knows about the asking device, whose session proved who it is. */
+export interface Asker {
+  readonly device: PeerDevice;
+  /** The account log certifies the device and has not revoked it. */
+  readonly live: boolean;
+  /** The account can read the channel now. */
+  readonly member: boolean;
+  /** First position of this chain the device was given before, if any. */
+  readonly givenFrom?: number | undefined;
+}
+
+/** The chain asked for: an own one, or somebody else's as this device holds it. */
+export type RequestedChain =
+  | { readonly kind: 'owned'; readonly chain: SenderChain | undefined }
+  | { readonly kind: 'held'; readonly chain: ReceiverChain | undefined; readonly ownAid: Uint8Array };
+
+/** `packet` goes back over the asker's session; `startIter` is remembered as given. */
+export type KeyAnswer =
+  | { readonly answer: true; readonly startIter: number; readonly packet: Uint8Array }
+  | { readonly answer: false; readonly code: WithheldCode; readonly packet: Uint8Array };
+
+/**
+ * Decides one request. Members at the chain's start may read all of it; later members from the position they were given,
+ * or all of it when the chain was made shareable; others nothing. A chain that is gone, or that belongs to another
+ * channel than the request says, is `too-old`.
+ */
+export function answerKeyRequest(
+  request: KeyRequestPayload,
+  asker: Asker,
+  requested: RequestedChain,
+): KeyAnswer {
+  if (!asker.live) return withhold(request, 'revoked');
+  if (!asker.member) return withhold(request, 'not-member');
+  return requested.kind === 'owned'
+    ? answerForOwned(request, asker, requested.chain)
+    : answerForHeld(request, asker, requested);
+}
+
+function answerForOwned(request: KeyRequestPayload, asker: Asker, chain: SenderChain | undefined): KeyAnswer {
+  if (!chain || !isAskedFor(request, chain) || request.iter > chain.iter) return withhold(request, 'too-old');
+  const own = equalBytes(asker.device.aid, chain.owner.aid);
+  const lowest = own || chain.shareable || wasReaderAtStart(chain, asker.device.aid) ? 0 : asker.givenFrom;
+  // somebody who joined since and asks for the next message is entitled to it whatever was given
+  if (request.iter < (lowest ?? chain.iter)) return withhold(request, 'not-shareable');
+  return { answer: true, startIter: request.iter, packet: senderChainPacket(chain, request.iter) };
+}
+
+function answerForHeld(
+  request: KeyRequestPayload,
+  asker: Asker,
+  requested: Extract<RequestedChain, { kind: 'held' }>,
+): KeyAnswer {
+  const { chain, ownAid } = requested;
+  if (!chain || !isAskedFor(request, chain)) return withhold(request, 'too-old');
+  if (!equalBytes(asker.device.aid, ownAid) && !chain.shareable) return withhold(request, 'not-shareable');
+  // the keys of earlier messages were dropped when they were used
+  if (request.iter < chain.iter) return withhold(request, 'too-old');
+  const { cert, chainKey, iter: startIter } = chain;
+  const packet = encodePairwise({ kind: 'forwarded-chain', cert, startIter, chainKey });
+  return { answer: true, startIter, packet };
+}
+
+function isAskedFor(
+  request: KeyRequestPayload,
+  chain: { readonly channelId: Uint8Array; readonly chainId: Uint8Array },
+): boolean {
+  return equalBytes(request.channelId, chain.channelId) && equalBytes(request.chainId, chain.chainId);
+}
+
+function withhold(request: KeyRequestPayload, code: WithheldCode): KeyAnswer {
+  const { channelId, chainId } = request;
+  return { answer: false, code, packet: encodePairwise({ kind: 'withheld', channelId, chainId, code }) };
+}
