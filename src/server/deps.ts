@@ -6,6 +6,9 @@ import type { Env } from './platform/env.ts';
 import type { RateLimiter } from './platform/rate-limit.ts';
 import type { Secrets } from './platform/secrets.ts';
 import type { AccessTokens } from './platform/tokens.ts';
+import type { PresenceRegistry } from './domains/live/presence-registry.ts';
+import type { TypingRegistry } from './domains/live/typing-registry.ts';
+import type { SendQueue } from './domains/messages/send-queue.ts';
 import type { Audience, LiveEvent, LiveEventOf } from '#shared/events.ts';
 import type { AccountId, ChannelId, CommunityId, DeviceId, SessionId } from '#shared/ids.ts';
 import type { RateClass } from '#shared/limits.ts';
@@ -22,7 +25,10 @@ export interface LivePublisher {
   leaveCommunity(accountId: AccountId, communityId: CommunityId): void;
   dissolveCommunity(communityId: CommunityId): void;
   /** Readers of one restricted channel or DM that came and went. */
-  changeReaders(channelId: ChannelId, change: { joined: readonly AccountId[]; left: readonly AccountId[] }): void;
+  changeReaders(
+    channelId: ChannelId,
+    change: { joined: readonly AccountId[]; left: readonly AccountId[] },
+  ): void;
   dissolveChannel(channelId: ChannelId): void;
   closeSession(sessionId: SessionId): void;
   closeDevice(deviceId: DeviceId): void;
@@ -38,6 +44,10 @@ export interface Deps {
   readonly tokens: AccessTokens;
   readonly limiter: RateLimiter<RateClass>;
   readonly live: LivePublisher;
+  /** The write path of the channel log. */
+  readonly sends: SendQueue;
+  readonly presence: PresenceRegistry;
+  readonly typing: TypingRegistry;
 }
 
 /** Who acts: a session, and the device it is bound to (null until `devices.attach`). */
@@ -51,4 +61,3 @@ export interface Actor {
 export interface DeviceActor extends Actor {
   readonly deviceId: DeviceId;
 }
-

@@ -1,9 +1,10 @@
 // LivePublisher over the live hub: audiences become topics. Closing goes to every socket of a session, with or
 // without a live subscription.
-import { CLOSE_REVOKED, type LiveHub } from './platform/live-hub.ts';
+import { CLOSE_REVOKED, type LiveConnection, type LiveHub } from './platform/live-hub.ts';
 import type { LivePublisher } from './deps.ts';
 import type { SocketRegistry } from './sockets.ts';
 import type { Audience, LiveEvent } from '#shared/events.ts';
+import type { AccountId, ChannelId, CommunityId } from '#shared/ids.ts';
 
 /** Topics a connection can be in; the live domain joins them when it opens a subscription. */
 export const topics = {
@@ -39,7 +40,21 @@ export function topicOf(audience: Audience): string {
 
 /** Data a live connection carries for filters. */
 export interface ConnectionData {
-  readonly accountId: string;
+  readonly accountId: AccountId;
+  /** The channel this socket shows; typing in it is heard here. */
+  focus: { readonly channelId: ChannelId; readonly communityId: CommunityId | null } | null;
+}
+
+type Connections = Iterable<LiveConnection<LiveEvent, ConnectionData>>;
+
+/** Who leaves a community stops hearing typing in its channels too. */
+function unfocus(connections: Connections, communityId: CommunityId): void {
+  for (const connection of connections) {
+    const { focus } = connection.data;
+    if (focus?.communityId !== communityId) continue;
+    connection.leave(topics.focused(focus.channelId));
+    connection.data.focus = null;
+  }
 }
 
 export function createLivePublisher(
@@ -58,9 +73,14 @@ export function createLivePublisher(
     },
     joinCommunity: (accountId, communityId) =>
       hub.join(topics.account(accountId), topics.community(communityId)),
-    leaveCommunity: (accountId, communityId) =>
-      hub.leave(topics.account(accountId), topics.community(communityId)),
-    dissolveCommunity: (communityId) => hub.dissolve(topics.community(communityId)),
+    leaveCommunity(accountId, communityId) {
+      hub.leave(topics.account(accountId), topics.community(communityId));
+      unfocus(hub.connections(topics.account(accountId)), communityId);
+    },
+    dissolveCommunity(communityId) {
+      unfocus([...hub.connections(topics.community(communityId))], communityId);
+      hub.dissolve(topics.community(communityId));
+    },
     changeReaders(channelId, { joined, left }) {
       for (const accountId of left) {
         hub.leave(topics.account(accountId), topics.channel(channelId));

@@ -1,18 +1,45 @@
 // Registration, log-in, sessions, vault. The server never sees a password (protocol P10).
 import * as z from 'zod/mini';
 import { base64UrlBytes, base64UrlFixed } from './encoding.ts';
-import { accountIdSchema, deviceIdSchema, sessionIdSchema, type AccountId, type DeviceId, type SessionId } from './ids.ts';
+import {
+  accountIdSchema,
+  deviceIdSchema,
+  sessionIdSchema,
+  type AccountId,
+  type DeviceId,
+  type SessionId,
+} from './ids.ts';
 import { limits } from './limits.ts';
 
 /** Case-insensitive: kept in lower case. */
 export const usernameSchema = z
   .string()
-  .check(z.trim(), z.toLowerCase(), z.minLength(limits.usernameMin), z.maxLength(limits.usernameMax), z.regex(/^[a-z0-9_.-]+$/));
-export const displayNameSchema = z.string().check(z.trim(), z.minLength(1), z.maxLength(limits.displayNameMax));
+  .check(
+    z.trim(),
+    z.toLowerCase(),
+    z.minLength(limits.usernameMin),
+    z.maxLength(limits.usernameMax),
+    z.regex(/^[a-z0-9_.-]+$/),
+  );
+export const displayNameSchema = z
+  .string()
+  .check(z.trim(), z.minLength(1), z.maxLength(limits.displayNameMax));
 
 export const reservedUsernames: readonly string[] = [
-  'admin', 'administrator', 'chatalot', 'deleted', 'everyone', 'here', 'moderator', 'official', 'owner',
-  'root', 'staff', 'support', 'system', 'webhook',
+  'admin',
+  'administrator',
+  'chatalot',
+  'deleted',
+  'everyone',
+  'here',
+  'moderator',
+  'official',
+  'owner',
+  'root',
+  'staff',
+  'support',
+  'system',
+  'webhook',
 ];
 
 /** Argon2id parameters as the server hands them out; the client enforces floor and ceiling itself. */
@@ -28,7 +55,9 @@ export type KdfParams = z.infer<typeof kdfParamsSchema>;
 export const logEntrySchema = base64UrlBytes(64, limits.accountLogEntryBytes);
 export const vaultSchema = base64UrlBytes(64, limits.vaultBytes);
 const secretSchema = base64UrlFixed(32);
-export const deviceLabelSchema = z.string().check(z.trim(), z.minLength(1), z.maxLength(limits.deviceLabelMax));
+export const deviceLabelSchema = z
+  .string()
+  .check(z.trim(), z.minLength(1), z.maxLength(limits.deviceLabelMax));
 export const inviteCodeSchema = z.string().check(z.regex(/^[A-Za-z0-9_-]{16,32}$/));
 
 export const kdfInput = z.object({ username: usernameSchema });

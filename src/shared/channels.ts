@@ -1,6 +1,15 @@
 // Groups (the layer between community and channel), channels and direct messages.
 import * as z from 'zod/mini';
-import { accountIdSchema, channelIdSchema, communityIdSchema, groupIdSchema, type AccountId, type ChannelId, type CommunityId, type GroupId } from './ids.ts';
+import {
+  accountIdSchema,
+  channelIdSchema,
+  communityIdSchema,
+  groupIdSchema,
+  type AccountId,
+  type ChannelId,
+  type CommunityId,
+  type GroupId,
+} from './ids.ts';
 import { limits } from './limits.ts';
 import type { Profile } from './users.ts';
 
@@ -39,7 +48,13 @@ const groupNameSchema = z.string().check(z.trim(), z.minLength(1), z.maxLength(l
 /** Shown with a leading #, so no white space and no #. */
 export const channelNameSchema = z
   .string()
-  .check(z.trim(), z.toLowerCase(), z.minLength(1), z.maxLength(limits.channelNameMax), z.regex(/^[^\s#@/]+$/u));
+  .check(
+    z.trim(),
+    z.toLowerCase(),
+    z.minLength(1),
+    z.maxLength(limits.channelNameMax),
+    z.regex(/^[^\s#@/]+$/u),
+  );
 const topicSchema = z.string().check(z.trim(), z.maxLength(limits.topicMax));
 const positionSchema = z.int().check(z.gte(0), z.lte(10_000));
 

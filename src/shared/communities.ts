@@ -6,7 +6,9 @@ import { limits } from './limits.ts';
 import type { OverrideSummary, RoleSummary } from './roles.ts';
 import type { Profile } from './users.ts';
 
-export const communityNameSchema = z.string().check(z.trim(), z.minLength(1), z.maxLength(limits.communityNameMax));
+export const communityNameSchema = z
+  .string()
+  .check(z.trim(), z.minLength(1), z.maxLength(limits.communityNameMax));
 
 export const createCommunityInput = z.object({ name: communityNameSchema });
 export const communityInput = z.object({ communityId: communityIdSchema });

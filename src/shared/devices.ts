@@ -2,7 +2,14 @@
 import * as z from 'zod/mini';
 import { deviceLabelSchema, logEntrySchema } from './auth.ts';
 import { base64UrlBytes, base64UrlFixed } from './encoding.ts';
-import { accountIdSchema, deviceIdSchema, deviceRefSchema, type AccountId, type DeviceId, type DeviceRef } from './ids.ts';
+import {
+  accountIdSchema,
+  deviceIdSchema,
+  deviceRefSchema,
+  type AccountId,
+  type DeviceId,
+  type DeviceRef,
+} from './ids.ts';
 import { limits } from './limits.ts';
 
 /** A fresh 32-byte challenge for this session (base64url). */
@@ -17,7 +24,12 @@ export const appendLogInput = z.object({ entry: logEntrySchema, label: z.optiona
 
 export const logsInput = z.object({
   accounts: z
-    .array(z.object({ accountId: accountIdSchema, fromSeq: z.int().check(z.gte(0), z.lte(limits.accountLogEntries)) }))
+    .array(
+      z.object({
+        accountId: accountIdSchema,
+        fromSeq: z.int().check(z.gte(0), z.lte(limits.accountLogEntries)),
+      }),
+    )
     .check(z.minLength(1), z.maxLength(limits.accountLogsPerCall)),
 });
 export interface AccountLog {

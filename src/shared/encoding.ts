@@ -6,15 +6,13 @@ const decodedLength = (characters: number): number => Math.floor((characters * 3
 
 /** A base64url string that decodes to between `min` and `max` bytes. */
 export function base64UrlBytes(min: number, max: number) {
-  return z
-    .string()
-    .check(
-      z.maxLength(Math.ceil((max * 4) / 3) + 1),
-      z.regex(/^[A-Za-z0-9_-]*$/),
-      z.refine((s) => s.length % 4 !== 1 && decodedLength(s.length) >= min && decodedLength(s.length) <= max, {
-        error: `must hold ${min} to ${max} bytes`,
-      }),
-    );
+  return z.string().check(
+    z.maxLength(Math.ceil((max * 4) / 3) + 1),
+    z.regex(/^[A-Za-z0-9_-]*$/),
+    z.refine((s) => s.length % 4 !== 1 && decodedLength(s.length) >= min && decodedLength(s.length) <= max, {
+      error: `must hold ${min} to ${max} bytes`,
+    }),
+  );
 }
 
 /** A base64url string of exactly `length` bytes. */

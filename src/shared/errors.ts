@@ -32,7 +32,11 @@ export type AppErrorPayload =
   | { readonly code: 'too_large'; readonly maxBytes: number }
   | { readonly code: 'slow_mode'; readonly retryAfterMs: number }
   | { readonly code: 'stale_epoch'; readonly epoch: number }
-  | { readonly code: 'stale_devices'; readonly missing: readonly DeviceRef[]; readonly gone: readonly DeviceRef[] }
+  | {
+      readonly code: 'stale_devices';
+      readonly missing: readonly DeviceRef[];
+      readonly gone: readonly DeviceRef[];
+    }
   | { readonly code: 'mailbox_full'; readonly devices: readonly DeviceId[] }
   | { readonly code: 'disk_low' }
   | { readonly code: 'draining' }

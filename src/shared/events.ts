@@ -17,20 +17,55 @@ interface Structural {
 
 export type LiveEvent =
   // The channel log. `chainCert` comes with the first message of a sender chain.
-  | { readonly type: 'event.appended'; readonly event: ChannelEvent; readonly chainCert: string | null; readonly mentions: readonly AccountId[] }
-  | { readonly type: 'cursor.moved'; readonly channelId: ChannelId; readonly readSeq: number; readonly readOrdinal: number; readonly mentions: number }
+  | {
+      readonly type: 'event.appended';
+      readonly event: ChannelEvent;
+      readonly chainCert: string | null;
+      readonly mentions: readonly AccountId[];
+    }
+  | {
+      readonly type: 'cursor.moved';
+      readonly channelId: ChannelId;
+      readonly readSeq: number;
+      readonly readOrdinal: number;
+      readonly mentions: number;
+    }
   // Keys: the reader set, its devices or the epoch changed; senders read `messages.readers` again.
-  | { readonly type: 'channel.rekeyed'; readonly channelId: ChannelId; readonly epoch: number; readonly devicesVersion: number }
+  | {
+      readonly type: 'channel.rekeyed';
+      readonly channelId: ChannelId;
+      readonly epoch: number;
+      readonly devicesVersion: number;
+    }
   | { readonly type: 'devices.changed'; readonly accountId: AccountId; readonly headSeq: number }
   | { readonly type: 'mailbox.received'; readonly packet: MailboxPacket }
   | { readonly type: 'prekeys.claimed'; readonly claimedBy: AccountId; readonly remaining: number }
   // Structure
   | { readonly type: 'community.joined'; readonly community: CommunityStructure }
-  | ({ readonly type: 'community.updated'; readonly name: string; readonly description: string; readonly ownerId: AccountId } & Structural)
+  | ({
+      readonly type: 'community.updated';
+      readonly name: string;
+      readonly description: string;
+      readonly ownerId: AccountId;
+    } & Structural)
   | { readonly type: 'community.left'; readonly communityId: CommunityId; readonly reason: LeaveReason }
-  | ({ readonly type: 'member.joined'; readonly member: MemberSummary; readonly memberCount: number } & Structural)
-  | ({ readonly type: 'member.left'; readonly accountId: AccountId; readonly reason: LeaveReason; readonly memberCount: number } & Structural)
-  | ({ readonly type: 'member.updated'; readonly accountId: AccountId; readonly nickname: string | null; readonly roleIds: readonly RoleId[] } & Structural)
+  | ({
+      readonly type: 'member.joined';
+      readonly member: MemberSummary;
+      readonly memberCount: number;
+    } & Structural)
+  | ({
+      readonly type: 'member.left';
+      readonly accountId: AccountId;
+      readonly reason: LeaveReason;
+      readonly memberCount: number;
+    } & Structural)
+  | ({
+      readonly type: 'member.updated';
+      readonly accountId: AccountId;
+      readonly nickname: string | null;
+      readonly roleIds: readonly RoleId[];
+    } & Structural)
   | ({ readonly type: 'role.changed'; readonly role: RoleSummary } & Structural)
   | ({ readonly type: 'role.deleted'; readonly roleId: RoleId } & Structural)
   | ({ readonly type: 'override.changed'; readonly override: OverrideSummary } & Structural)
@@ -47,7 +82,9 @@ export type LiveEvent =
   // Ephemeral: ride the bus, never the log, may be dropped
   | { readonly type: 'presence.changed'; readonly entries: readonly PresenceEntry[] }
   | { readonly type: 'typing.started'; readonly channelId: ChannelId; readonly accountId: AccountId }
-  // The connection
+  // The connection. `live.opened` is the first event of a subscription: from here on nothing is missed, so the
+  // client now loads the bootstrap.
+  | { readonly type: 'live.opened'; readonly now: number }
   | { readonly type: 'session.revoked'; readonly sessionId: SessionId }
   | { readonly type: 'server.draining'; readonly reconnectInMs: number };
 

@@ -5,9 +5,14 @@ import { limits } from './limits.ts';
 export const registrationModeSchema = z.enum(['open', 'invite', 'closed']);
 export type RegistrationMode = z.infer<typeof registrationModeSchema>;
 
-export const instanceNameSchema = z.string().check(z.trim(), z.minLength(1), z.maxLength(limits.instanceNameMax));
+export const instanceNameSchema = z
+  .string()
+  .check(z.trim(), z.minLength(1), z.maxLength(limits.instanceNameMax));
 
-export const configureInstanceInput = z.object({ name: instanceNameSchema, registration: registrationModeSchema });
+export const configureInstanceInput = z.object({
+  name: instanceNameSchema,
+  registration: registrationModeSchema,
+});
 
 export interface InstanceInfo {
   readonly name: string;

@@ -18,7 +18,17 @@ export const bootstrapInput = z.object({
  * [channelId, lastSeq, lastOrdinal, epoch, readSeq, readOrdinal, mentions, lastMessageAt (ms, 0 = never), devicesVersion].
  * Unread = lastOrdinal − readOrdinal.
  */
-export type ChannelHead = readonly [ChannelId, number, number, number, number, number, number, number, number];
+export type ChannelHead = readonly [
+  ChannelId,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+];
 
 export interface Bootstrap {
   readonly now: number;

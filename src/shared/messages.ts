@@ -1,7 +1,16 @@
 // The channel log: sending, paging, gap fill, cursors. The server sees envelopes, never content.
 import * as z from 'zod/mini';
 import { base64UrlBytes } from './encoding.ts';
-import { accountIdSchema, channelIdSchema, deviceRefSchema, eventIdSchema, type AccountId, type ChannelId, type DeviceId, type EventId } from './ids.ts';
+import {
+  accountIdSchema,
+  channelIdSchema,
+  deviceRefSchema,
+  eventIdSchema,
+  type AccountId,
+  type ChannelId,
+  type DeviceId,
+  type EventId,
+} from './ids.ts';
 import { limits } from './limits.ts';
 import { outgoingPacketSchema } from './mailbox.ts';
 

@@ -36,11 +36,32 @@ export const allPermissions = Object.values(permission).reduce((all, bit) => all
 const bits = (...names: Permission[]): number => names.reduce((all, name) => all | permission[name], 0);
 
 const everyoneBits = bits(
-  ...(['view', 'send', 'sendInThreads', 'attach', 'embed', 'react', 'invite', 'connect', 'speak', 'video'] as const),
+  ...([
+    'view',
+    'send',
+    'sendInThreads',
+    'attach',
+    'embed',
+    'react',
+    'invite',
+    'connect',
+    'speak',
+    'video',
+  ] as const),
 );
 const moderatorBits =
   everyoneBits |
-  bits('mentionEveryone', 'manageMessages', 'pin', 'kick', 'ban', 'timeout', 'viewAuditLog', 'muteOthers', 'moveOthers');
+  bits(
+    'mentionEveryone',
+    'manageMessages',
+    'pin',
+    'kick',
+    'ban',
+    'timeout',
+    'viewAuditLog',
+    'muteOthers',
+    'moveOthers',
+  );
 
 /** Built-in role presets, highest first; `member` is the everyone role of a new community. */
 export const rolePresets = {
@@ -78,7 +99,12 @@ export function resolveBits(input: {
   };
   for (const level of input.levels) {
     if (level.everyone) apply(level.everyone);
-    apply(level.roles.reduce((all, o) => ({ allow: all.allow | o.allow, deny: all.deny | o.deny }), { allow: 0, deny: 0 }));
+    apply(
+      level.roles.reduce((all, o) => ({ allow: all.allow | o.allow, deny: all.deny | o.deny }), {
+        allow: 0,
+        deny: 0,
+      }),
+    );
     if (level.member) apply(level.member);
   }
   return perm;
@@ -110,6 +136,14 @@ export interface ChannelFacts {
   readonly isArchived: boolean;
 }
 
+/** A group acted on or in. */
+export interface GroupFacts {
+  /** Sees the group: its view bit, a channel read inside it, or community ownership. */
+  readonly isVisible: boolean;
+  /** Group-level bits after its overrides. */
+  readonly bits: number;
+}
+
 export interface TargetFacts {
   readonly isSelf: boolean;
   readonly rank: number;
@@ -123,12 +157,17 @@ export interface Facts {
   readonly isSuspended: boolean;
   readonly community?: CommunityFacts | undefined;
   readonly channel?: ChannelFacts | undefined;
+  readonly group?: GroupFacts | undefined;
   /** The person acted on. */
   readonly target?: TargetFacts | undefined;
-  /** The highest role position acted on (roles.*, members' role edits). */
+  /** The role acted on: its position (the higher one when it moves) and the bits handed out with it. */
   readonly targetRole?: { readonly position: number; readonly bits: number } | undefined;
+  /** Bits an override would change, in either direction: nobody decides about bits they lack. */
+  readonly changedBits?: number | undefined;
   /** The message acted on. */
   readonly message?: { readonly isAuthor: boolean } | undefined;
+  /** The invite acted on. */
+  readonly invite?: { readonly isCreator: boolean } | undefined;
 }
 
 /** What a DM gives both sides. */
@@ -158,8 +197,8 @@ const communityBit =
   (name: Permission): Rule =>
   (f) =>
     ((f.community?.bits ?? 0) & permission[name]) !== 0 ? allow : refuse('permission');
-const reader: Rule = (f) =>
-  f.channel?.isReader && (f.channel.bits & permission.view) !== 0 ? allow : refuse('not_found');
+const isReadable = (f: Facts): boolean => !!f.channel?.isReader && (f.channel.bits & permission.view) !== 0;
+const reader: Rule = (f) => (isReadable(f) ? allow : refuse('not_found'));
 const channelBit =
   (name: Permission): Rule =>
   (f) =>
@@ -169,22 +208,46 @@ const writable: Rule = (f) =>
   f.channel?.isReadOnly && (f.channel.bits & permission.manageMessages) === 0 ? refuse('read_only') : allow;
 const author: Rule = (f) => (f.message?.isAuthor ? allow : refuse('not_author'));
 const authorOrModerator: Rule = (f) => (f.message?.isAuthor ? allow : channelBit('manageMessages')(f));
+const inviterOrManager: Rule = (f) => (f.invite?.isCreator ? allow : communityBit('manageCommunity')(f));
 const notSelf: Rule = (f) => (f.target?.isSelf ? refuse('self') : allow);
+const targetMember: Rule = (f) => (f.target?.isMember ? allow : refuse('not_found'));
 
-/** Acting on people needs a strictly higher rank; instance staff are protected from community staff. */
+/** Bits where the act takes place: the channel's, else the group's, else the community's. */
+const placeBits = (f: Facts): number => f.channel?.bits ?? f.group?.bits ?? f.community?.bits ?? 0;
+/** One manages only what one sees. Owners also reach what they may not read, so nothing is locked for ever. */
+const placeSeen: Rule = (f) => {
+  if (f.community?.isOwner) return allow;
+  const isSeen = f.channel ? isReadable(f) : (f.group?.isVisible ?? true);
+  return isSeen ? allow : refuse('not_found');
+};
+const placeBit =
+  (name: Permission): Rule =>
+  (f) =>
+    f.community?.isOwner || (placeBits(f) & permission[name]) !== 0 ? allow : refuse('permission');
+
+/**
+ * Acting on people needs a strictly higher rank, on one scale: instance rank first, then rank in the community.
+ * Nobody removes a community's owner; instance staff are protected from community staff.
+ */
 const outranksTarget: Rule = (f) => {
   const { target, community } = f;
   if (!target || !community) return refuse('not_found');
   if (target.rank >= ownerRank) return refuse('owner');
-  if (instanceRank[target.instanceRole] > instanceRank[f.instanceRole]) return refuse('protected');
+  const lead = instanceRank[f.instanceRole] - instanceRank[target.instanceRole];
+  if (lead !== 0) return lead > 0 ? allow : refuse('protected');
   return community.rank > target.rank ? allow : refuse('rank');
 };
+const outranksTargetOrSelf: Rule = (f) => (f.target?.isSelf ? allow : outranksTarget(f));
 /** One cannot hand out, edit or take a role at or above one's own, nor grant bits one lacks. */
 const outranksRole: Rule = (f) => {
   if (!f.targetRole || !f.community) return refuse('not_found');
   if (f.community.rank <= f.targetRole.position) return refuse('rank');
   return f.community.isOwner || (f.targetRole.bits & ~f.community.bits) === 0 ? allow : refuse('permission');
 };
+/** An override speaks of a role below one's own or of a person one outranks (or oneself). */
+const outranksSubject: Rule = (f) => (f.targetRole ? outranksRole(f) : all(targetMember, outranksTargetOrSelf)(f));
+const holdsChangedBits: Rule = (f) =>
+  f.community?.isOwner || ((f.changedBits ?? 0) & ~placeBits(f)) === 0 ? allow : refuse('permission');
 
 /** Every action there is, with its rule. Every procedure names one, or is on the public list. */
 export const actions = {
@@ -196,16 +259,18 @@ export const actions = {
   'community.delete': all(member, owner),
   'community.leave': all(member, notOwner),
   'member.list': member,
-  'member.kick': all(member, communityBit('kick'), notSelf, outranksTarget),
+  'member.kick': all(member, communityBit('kick'), notSelf, targetMember, outranksTarget),
   'member.ban': all(member, communityBit('ban'), notSelf, outranksTarget),
   'member.unban': all(member, communityBit('ban')),
+  'invite.accept': signedIn,
   'invite.create': all(member, communityBit('invite')),
   'invite.list': all(member, communityBit('invite')),
-  'invite.revoke': all(member, communityBit('manageCommunity')),
-  'channel.manage': all(member, communityBit('manageChannels')),
+  'invite.revoke': all(member, inviterOrManager),
+  'channel.manage': all(member, placeSeen, placeBit('manageChannels')),
   'role.manage': all(member, communityBit('manageRoles'), outranksRole),
-  'role.assign': all(member, communityBit('manageRoles'), outranksRole),
-  'override.set': all(member, communityBit('manageRoles')),
+  'role.assign': all(member, communityBit('manageRoles'), targetMember, outranksRole, outranksTargetOrSelf),
+  'override.set': all(member, placeSeen, placeBit('manageRoles'), outranksSubject, holdsChangedBits),
+  'dm.open': signedIn,
   'channel.view': reader,
   'message.send': all(reader, open, writable, channelBit('send')),
   'message.edit': all(reader, open, writable, channelBit('send'), author),

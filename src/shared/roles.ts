@@ -1,6 +1,16 @@
 // Roles, role assignment, overrides.
 import * as z from 'zod/mini';
-import { accountIdSchema, channelIdSchema, communityIdSchema, groupIdSchema, roleIdSchema, type AccountId, type ChannelId, type GroupId, type RoleId } from './ids.ts';
+import {
+  accountIdSchema,
+  channelIdSchema,
+  communityIdSchema,
+  groupIdSchema,
+  roleIdSchema,
+  type AccountId,
+  type ChannelId,
+  type GroupId,
+  type RoleId,
+} from './ids.ts';
 import { limits } from './limits.ts';
 import { allPermissions } from './permissions.ts';
 
@@ -24,7 +34,10 @@ export interface OverrideSummary {
 }
 
 const roleNameSchema = z.string().check(z.trim(), z.minLength(1), z.maxLength(limits.roleNameMax));
-const bitsSchema = z.int().check(z.gte(0), z.refine((b) => (b & ~allPermissions) === 0, { error: 'unknown permission bits' }));
+const bitsSchema = z.int().check(
+  z.gte(0),
+  z.refine((b) => (b & ~allPermissions) === 0, { error: 'unknown permission bits' }),
+);
 const colourSchema = z.nullable(z.int().check(z.gte(0), z.lte(0xffffff)));
 const positionSchema = z.int().check(z.gte(1), z.lte(limits.rolesPerCommunity));
 
@@ -56,7 +69,11 @@ export const setOverrideInput = z
     deny: bitsSchema,
   })
   .check(
-    z.refine((o) => (o.groupId === undefined) !== (o.channelId === undefined), { error: 'name a group or a channel' }),
-    z.refine((o) => (o.roleId === undefined) !== (o.accountId === undefined), { error: 'name a role or a member' }),
+    z.refine((o) => (o.groupId === undefined) !== (o.channelId === undefined), {
+      error: 'name a group or a channel',
+    }),
+    z.refine((o) => (o.roleId === undefined) !== (o.accountId === undefined), {
+      error: 'name a role or a member',
+    }),
     z.refine((o) => (o.allow & o.deny) === 0, { error: 'a bit cannot be both allowed and denied' }),
   );

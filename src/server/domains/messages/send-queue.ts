@@ -1,0 +1,58 @@
+// The commit queue of sends: whatever arrives while a batch is in flight forms the next one. A channel always
+// takes the same lane, so its order is the order of arrival.
+import type { Clock } from '../../platform/clock.ts';
+import { CommitQueue } from '../../platform/commit-queue.ts';
+import type { Database } from '../../platform/db.ts';
+import type { Logger } from '../../platform/log.ts';
+import { limits } from '#shared/limits.ts';
+import { runSendStatement, type SendRow, type SendVerdict } from './send-statement.ts';
+
+export type SendQueue = CommitQueue<SendRow, SendVerdict>;
+
+const failed: SendVerdict = {
+  verdict: 'failed',
+  seq: null,
+  ordinal: null,
+  createdAt: null,
+  epoch: null,
+  devicesVersion: null,
+  audienceCommunityId: null,
+  waitMs: 0,
+  posted: [],
+};
+
+/**
+ * One batch. Rows that must not share a statement are judged alone, after the others: redactions (they must see
+ * the edits stored before them, and a statement does not see its own inserts) and rows that collided inside the
+ * batch. By then the others are committed, so a failure of one of these is answered for it alone.
+ */
+async function settle(
+  deps: { db: Database; log: Logger; clock: Clock },
+  rows: readonly SendRow[],
+): Promise<SendVerdict[]> {
+  const verdicts: SendVerdict[] = rows.map(() => ({ ...failed, verdict: 'again' }));
+  const together = rows.flatMap((row, at) => (row.class === 'redact' && rows.length > 1 ? [] : [at]));
+  const batch = together.map((at) => rows[at]).filter((row) => row !== undefined);
+  const first = batch.length > 0 ? await runSendStatement(deps.db, batch, deps.clock.now()) : [];
+  for (const [i, verdict] of first.entries()) verdicts[together[i] ?? 0] = verdict;
+  for (const [at, row] of rows.entries()) {
+    if (verdicts[at]?.verdict !== 'again') continue;
+    try {
+      const [alone] = await runSendStatement(deps.db, [row], deps.clock.now());
+      verdicts[at] = alone ?? failed;
+    } catch (cause) {
+      deps.log.error('send.failed', { cause });
+      verdicts[at] = failed;
+    }
+  }
+  return verdicts;
+}
+
+export function createSendQueue(deps: { db: Database; log: Logger; clock: Clock }): SendQueue {
+  return new CommitQueue<SendRow, SendVerdict>({
+    lanes: 2,
+    maxBatch: limits.commitBatch,
+    laneKey: (row) => row.channelId,
+    commit: (rows) => settle(deps, rows),
+  });
+}
