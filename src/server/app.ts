@@ -17,6 +17,10 @@ import { limits, rateLimits } from '#shared/limits.ts';
 import { authenticate, bearerToken } from './authenticate.ts';
 import type { Context, CookieOptions } from './context.ts';
 import type { Deps } from './deps.ts';
+import { readMissing } from './domains/live/missing-events.ts';
+import { PresenceRegistry } from './domains/live/presence-registry.ts';
+import { TypingRegistry } from './domains/live/typing-registry.ts';
+import { createSendQueue } from './domains/messages/send-queue.ts';
 import { createLivePublisher, type ConnectionData } from './live-publisher.ts';
 import { describeRequest } from './request-info.ts';
 import { appRouter } from './router.ts';
@@ -60,7 +64,7 @@ function buildDeps(options: AppOptions, sockets: SocketRegistry): { deps: Deps; 
   const hub = new LiveHub<LiveEvent, ConnectionData>({
     maxBufferedBytes: limits.socketBufferedBytes,
     holdMs: limits.seqHoleMs,
-    readMissing: () => Promise.resolve([]),
+    readMissing: (stream, fromSeq, toSeq) => readMissing(options, { channelId: stream, fromSeq, toSeq }),
     onError: (cause) => log.error('live.failed', { cause }),
   });
   const deps: Deps = {
@@ -72,6 +76,9 @@ function buildDeps(options: AppOptions, sockets: SocketRegistry): { deps: Deps; 
     tokens: new AccessTokens({ jwt: secrets.jwt, issuer: env.publicUrl, clock }),
     limiter: new RateLimiter(rateLimits, clock),
     live: createLivePublisher(hub, sockets),
+    sends: createSendQueue({ db, log, clock }),
+    presence: new PresenceRegistry(clock),
+    typing: new TypingRegistry(clock),
   };
   return { deps, hub };
 }
@@ -138,7 +145,8 @@ export async function createApp(options: AppOptions): Promise<App> {
   const state: State = { deps, sockets, draining: false };
   const http = await buildHttp(options, state);
   const entrance = serveSockets(http.server, { deps, hub, sockets, isDraining: () => state.draining });
-  const drains: Drainable[] = [];
+  const drains: Drainable[] = [{ name: 'sends', drain: () => deps.sends.drain() }];
+  const stopPresence = deps.presence.start();
 
   const close = async (): Promise<void> => {
     if (state.draining) return;
@@ -149,6 +157,7 @@ export async function createApp(options: AppOptions): Promise<App> {
         .drain()
         .catch((cause: unknown) => options.log.error('drain.failed', { part: each.name, cause }));
     }
+    stopPresence();
     sockets.closeForRestart();
     await new Promise((resolve) => setTimeout(resolve, sockets.size > 0 ? goodbyeMs : 0));
     await entrance.close();

@@ -122,3 +122,17 @@ export function readerDevices(
     [channelId],
   );
 }
+
+/** The community whose members all read this channel, or null when its readers are explicit rows. */
+export async function channelAudience(
+  q: Queryable,
+  channelId: string,
+): Promise<{ communityId: string | null } | null> {
+  const [row] = await q.query<{ communityId: string | null }>(
+    'messages.audience',
+    `SELECT CASE WHEN c.audience = 'community' THEN c."communityId" END AS "communityId"
+     FROM "Channel" c WHERE c.id = $1::uuid`,
+    [channelId],
+  );
+  return row ?? null;
+}
