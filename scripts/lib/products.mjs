@@ -24,7 +24,7 @@ async function generateClient() {
 /** main.ts and every file that runs as its own process or worker. */
 function serverEntries() {
   const own = readdirSync(join(root, 'src/server'), { recursive: true, encoding: 'utf8' });
-  const names = ['main.ts', ...own.filter((name) => /\.(process|worker)\.ts$/.test(name))];
+  const names = ['main.ts', ...own.filter((name) => /[.-](process|worker)\.ts$/.test(name))];
   return names.map((name) => ({ in: join(root, 'src/server', name), out: basename(name, '.ts') }));
 }
 
