@@ -26,6 +26,8 @@ export const KEM_SEED_BYTES = 64;
 export const SID_BYTES = 8;
 export const CHAIN_ID_BYTES = 8;
 export const CHALLENGE_BYTES = 32;
+/** A log head as gossiped inside pairwise packets. */
+export const HEAD_HASH_BYTES = 16;
 
 /** Labels of SIGN(); each is used for exactly one structure. */
 export const SIGN_LABELS = {

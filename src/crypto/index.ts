@@ -195,3 +195,28 @@ export {
   type TimelineEvent,
   type TimelineState,
 } from './timeline-rules.ts';
+
+// Pairwise sessions
+export {
+  chooseSession,
+  decryptPairwise,
+  encryptPairwise,
+  handshakeNeed,
+  packetKind,
+  sessionSetKey,
+  startSession,
+  type PairwiseInput,
+  type PairwiseResult,
+  type PairwiseSend,
+  type PairwiseSender,
+  type Session,
+  type SessionClock,
+  type SessionSet,
+  type StartOptions,
+} from './session.ts';
+export type { GossipVerdict, HeadVerdict, LogPair } from './gossip.ts';
+export type { ConsumedPrekey, LocalDevice } from './pqxdh.ts';
+
+// Storage
+export { RecordQueue, transact, type RecordAccess, type StepOutcome, type StepRecords } from './record-queue.ts';
+export type { CommitBatch, Expectation, ProtocolStore, StoredRecord } from './store.ts';
