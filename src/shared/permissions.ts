@@ -174,7 +174,8 @@ export interface Facts {
 export const dmBits = bits('view', 'send', 'sendInThreads', 'attach', 'embed', 'react', 'pin');
 
 type Rule = (facts: Facts) => Decision;
-export type Decision = { readonly ok: true } | { readonly ok: false; readonly reason: ForbiddenReason | 'not_found' };
+export type Decision =
+  { readonly ok: true } | { readonly ok: false; readonly reason: ForbiddenReason | 'not_found' };
 
 const allow: Decision = { ok: true };
 const refuse = (reason: ForbiddenReason | 'not_found'): Decision => ({ ok: false, reason });
@@ -245,7 +246,8 @@ const outranksRole: Rule = (f) => {
   return f.community.isOwner || (f.targetRole.bits & ~f.community.bits) === 0 ? allow : refuse('permission');
 };
 /** An override speaks of a role below one's own or of a person one outranks (or oneself). */
-const outranksSubject: Rule = (f) => (f.targetRole ? outranksRole(f) : all(targetMember, outranksTargetOrSelf)(f));
+const outranksSubject: Rule = (f) =>
+  f.targetRole ? outranksRole(f) : all(targetMember, outranksTargetOrSelf)(f);
 const holdsChangedBits: Rule = (f) =>
   f.community?.isOwner || ((f.changedBits ?? 0) & ~placeBits(f)) === 0 ? allow : refuse('permission');
 
