@@ -21,6 +21,7 @@ import { readMissing } from './domains/live/missing-events.ts';
 import { PresenceRegistry } from './domains/live/presence-registry.ts';
 import { TypingRegistry } from './domains/live/typing-registry.ts';
 import { createSendQueue } from './domains/messages/send-queue.ts';
+import { Lockout } from './lockout.ts';
 import { createLivePublisher, type ConnectionData } from './live-publisher.ts';
 import { describeRequest } from './request-info.ts';
 import { appRouter } from './router.ts';
@@ -75,6 +76,7 @@ function buildDeps(options: AppOptions, sockets: SocketRegistry): { deps: Deps; 
     secrets,
     tokens: new AccessTokens({ jwt: secrets.jwt, issuer: env.publicUrl, clock }),
     limiter: new RateLimiter(rateLimits, clock),
+    lockout: new Lockout({ clock }),
     live: createLivePublisher(hub, sockets),
     sends: createSendQueue({ db, log, clock }),
     presence: new PresenceRegistry(clock),

@@ -1,5 +1,6 @@
 // What services work with: one object, built once in app.ts, passed as the first argument. No globals.
 import type { Logger } from './platform/log.ts';
+import type { Lockout } from './lockout.ts';
 import type { Clock } from './platform/clock.ts';
 import type { Database } from './platform/db.ts';
 import type { Env } from './platform/env.ts';
@@ -43,6 +44,7 @@ export interface Deps {
   readonly secrets: Secrets;
   readonly tokens: AccessTokens;
   readonly limiter: RateLimiter<RateClass>;
+  readonly lockout: Lockout;
   readonly live: LivePublisher;
   /** The write path of the channel log. */
   readonly sends: SendQueue;

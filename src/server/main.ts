@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createApp, type App } from './app.ts';
-import { hasOwner } from './domains/instance/instance.service.ts';
+import { hasOwner } from './domains/auth/setup.service.ts';
 import { systemClock } from './platform/clock.ts';
 import { DatabaseLockedError, openDatabase, type Database } from './platform/db.ts';
 import { EnvError, loadEnv, type Env } from './platform/env.ts';

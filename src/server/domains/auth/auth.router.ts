@@ -1,0 +1,64 @@
+import type { Context } from '#server/context.ts';
+import { grantOf, rotateSession, type IssuedSession } from '#server/domains/sessions/sessions.service.ts';
+import { accountProcedure, publicProcedure, router } from '#server/trpc.ts';
+import {
+  availableInput,
+  kdfInput,
+  loginInput,
+  logoutInput,
+  registerInput,
+  vaultGetInput,
+  type SessionGrant,
+} from '#shared/auth.ts';
+import { AppError } from '#shared/errors.ts';
+import { getKdf, getVault, isAvailable, login, logout } from './auth.service.ts';
+import { clearRefreshToken, readRefreshToken, requireOwnPage, setRefreshToken } from './refresh-cookie.ts';
+import { register } from './register.service.ts';
+
+async function hand(ctx: Context, session: IssuedSession): Promise<SessionGrant> {
+  setRefreshToken(ctx, session.refreshToken);
+  return grantOf(ctx.deps, session);
+}
+
+async function refresh(ctx: Context): Promise<SessionGrant> {
+  requireOwnPage(ctx.deps.env, ctx.request);
+  const token = readRefreshToken(ctx);
+  if (!token) throw new AppError({ code: 'unauthenticated' });
+  try {
+    return await hand(ctx, await rotateSession(ctx.deps, token));
+  } catch (cause) {
+    if (cause instanceof AppError) clearRefreshToken(ctx);
+    throw cause;
+  }
+}
+
+export const authRouter = router({
+  kdf: publicProcedure('anonymous')
+    .input(kdfInput)
+    .query(({ ctx, input }) => getKdf(ctx.deps, input)),
+  available: publicProcedure('anonymous')
+    .input(availableInput)
+    .query(({ ctx, input }) => isAvailable(ctx.deps, input)),
+  register: publicProcedure('credentials')
+    .input(registerInput)
+    .mutation(async ({ ctx, input }) => hand(ctx, await register(ctx.deps, ctx.request, input))),
+  login: publicProcedure('credentials')
+    .input(loginInput)
+    .mutation(async ({ ctx, input }) => {
+      const refreshToken = readRefreshToken(ctx);
+      return hand(ctx, await login(ctx.deps, ctx.request, { ...input, refreshToken }));
+    }),
+  refresh: publicProcedure('anonymous').mutation(({ ctx }) => refresh(ctx)),
+  logout: accountProcedure('account.use', 'mutate')
+    .input(logoutInput)
+    .mutation(async ({ ctx, input }) => {
+      await logout(ctx.deps, ctx.actor, input);
+      clearRefreshToken(ctx);
+    }),
+});
+
+export const vaultRouter = router({
+  get: accountProcedure('account.use', 'mutate')
+    .input(vaultGetInput)
+    .mutation(({ ctx, input }) => getVault(ctx.deps, ctx, input)),
+});

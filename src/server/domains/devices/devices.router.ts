@@ -1,0 +1,22 @@
+import { accountProcedure, router } from '#server/trpc.ts';
+import { appendLogInput, attachInput, logsInput } from '#shared/devices.ts';
+import { appendLog, getLogs } from './account-log.service.ts';
+import { attachDevice, createChallenge } from './devices.service.ts';
+
+export const devicesRouter = router({
+  challenge: accountProcedure('account.use', 'keys').mutation(({ ctx }) =>
+    createChallenge(ctx.deps, ctx.actor),
+  ),
+  attach: accountProcedure('account.use', 'keys')
+    .input(attachInput)
+    .mutation(async ({ ctx, input }) => {
+      await attachDevice(ctx.deps, ctx.actor, input);
+      ctx.bindDevice(input.deviceId);
+    }),
+  append: accountProcedure('account.use', 'keys')
+    .input(appendLogInput)
+    .mutation(({ ctx, input }) => appendLog(ctx.deps, ctx.actor, input)),
+  logs: accountProcedure('account.use', 'keys')
+    .input(logsInput)
+    .query(({ ctx, input }) => getLogs(ctx.deps, ctx.actor, input)),
+});

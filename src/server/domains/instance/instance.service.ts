@@ -1,0 +1,25 @@
+// The instance itself: what a signed-out browser may know, and its owner's settings.
+import packageJson from '../../../../package.json' with { type: 'json' };
+import { requireAction } from '#server/access.ts';
+import type { RequestInfo } from '#server/context.ts';
+import type { Actor, Deps } from '#server/deps.ts';
+import { readSettings, setupState, writeSetting } from '#server/domains/auth/setup.service.ts';
+import { transaction } from '#server/platform/transaction.ts';
+import type { InstanceInfo, RegistrationMode } from '#shared/instance.ts';
+
+export async function getInstanceInfo(deps: Deps, request: RequestInfo): Promise<InstanceInfo> {
+  const { name, registration, hasOwner } = await readSettings(deps.db);
+  return { name, version: packageJson.version, registration, setup: setupState(deps, request, hasOwner) };
+}
+
+export function configureInstance(
+  deps: Deps,
+  actor: Actor,
+  input: { readonly name: string; readonly registration: RegistrationMode },
+): Promise<void> {
+  return transaction(deps.db, async (tx) => {
+    await requireAction(tx, actor, 'instance.configure', {});
+    await writeSetting(tx, 'name', input.name);
+    await writeSetting(tx, 'registration', input.registration);
+  });
+}

@@ -1,0 +1,82 @@
+// People: own account, profiles of people one shares a community or conversation with.
+import type { Actor, Deps } from '#server/deps.ts';
+import type { Queryable } from '#server/platform/db.ts';
+import { transaction } from '#server/platform/transaction.ts';
+import { notFound } from '#shared/errors.ts';
+import type { AccountId } from '#shared/ids.ts';
+import type { OwnAccount, Profile } from '#shared/users.ts';
+import {
+  changeProfile,
+  findAccount,
+  knownAccounts,
+  listAccounts,
+  profileScopes,
+  type AccountRow,
+  type ProfileChange,
+} from './users.queries.ts';
+
+export { knownAccounts, sharingChannel, visibleAccounts } from './users.queries.ts';
+
+/** What others may see; a deleted account shows nothing of itself. */
+export function profileOf(row: AccountRow): Profile {
+  const isDeleted = row.deletedAt !== null;
+  return {
+    accountId: row.id,
+    username: isDeleted ? '' : (row.username ?? ''),
+    displayName: isDeleted ? '' : row.displayName,
+    bio: isDeleted ? '' : row.bio,
+    pronouns: isDeleted ? '' : row.pronouns,
+    isDeleted,
+  };
+}
+
+function ownAccountOf(row: AccountRow): OwnAccount {
+  const { instanceRole, presence, version } = row;
+  return { ...profileOf(row), instanceRole, presence, version };
+}
+
+/** The account as its owner sees it. */
+export async function requireOwnAccount(q: Queryable, accountId: AccountId): Promise<OwnAccount> {
+  const row = await findAccount(q, accountId);
+  if (!row) throw notFound();
+  return ownAccountOf(row);
+}
+
+/** Profiles without asking who may see them: for events and pages whose audience is decided already. */
+export async function loadProfiles(q: Queryable, accountIds: readonly AccountId[]): Promise<Profile[]> {
+  if (accountIds.length === 0) return [];
+  return (await listAccounts(q, accountIds)).map(profileOf);
+}
+
+export function getOwnAccount(deps: Deps, actor: Actor): Promise<OwnAccount> {
+  return requireOwnAccount(deps.db, actor.accountId);
+}
+
+/** Profiles of those asked for whom the actor may know; the others are left out, and none at all is `not_found`. */
+export async function getProfiles(
+  deps: Deps,
+  actor: Actor,
+  input: { readonly accountIds: readonly AccountId[] },
+): Promise<readonly Profile[]> {
+  const known = await knownAccounts(deps.db, actor.accountId, input.accountIds);
+  if (known.length === 0) throw notFound();
+  return loadProfiles(deps.db, known);
+}
+
+/** Changes the own profile; everybody who shares a community or conversation hears it. */
+export function updateProfile(deps: Deps, actor: Actor, input: ProfileChange): Promise<OwnAccount> {
+  return transaction(deps.db, async (tx) => {
+    const row = await changeProfile(tx, actor.accountId, input);
+    if (!row) throw notFound();
+    const account = ownAccountOf(row);
+    const profile = profileOf(row);
+    const { communities, dms } = await profileScopes(tx, actor.accountId);
+    tx.afterCommit(() => {
+      deps.live.publish({ to: 'account', accountId: actor.accountId }, { type: 'account.updated', account });
+      const event = { type: 'profile.updated', profile } as const;
+      for (const communityId of communities) deps.live.publish({ to: 'community', communityId }, event);
+      for (const channelId of dms) deps.live.publish({ to: 'channel', channelId, communityId: null }, event);
+    });
+    return account;
+  });
+}
