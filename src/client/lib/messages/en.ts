@@ -1,0 +1,8 @@
+// All English texts. One file per area; keys are `area.name`, so two files never collide.
+import { enChat } from './en-chat.ts';
+import { enCommon } from './en-common.ts';
+import { enCommunity } from './en-community.ts';
+import { enErrors } from './en-errors.ts';
+import { enSession } from './en-session.ts';
+
+export const en = { ...enCommon, ...enSession, ...enChat, ...enCommunity, ...enErrors } as const;

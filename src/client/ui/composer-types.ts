@@ -1,0 +1,2 @@
+/** What the composer is doing besides writing something new. */
+export type ComposerModeView = { kind: 'reply'; name: string; text: string } | { kind: 'edit' };
