@@ -2,41 +2,26 @@
 import { fastifyTRPCPlugin } from '@trpc/server/adapters/fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { createHttpApp } from './platform/http.ts';
-import type { Clock } from './platform/clock.ts';
-import type { Database } from './platform/db.ts';
 import type { Env } from './platform/env.ts';
 import { uuidv7 } from './platform/ids.ts';
 import { LiveHub } from './platform/live-hub.ts';
-import type { Logger } from './platform/log.ts';
-import { RateLimiter } from './platform/rate-limit.ts';
-import type { Secrets } from './platform/secrets.ts';
 import { registerStatic } from './platform/static.ts';
-import { AccessTokens } from './platform/tokens.ts';
 import type { LiveEvent } from '#shared/events.ts';
-import { limits, rateLimits } from '#shared/limits.ts';
+import { limits } from '#shared/limits.ts';
 import { authenticate, bearerToken } from './authenticate.ts';
 import type { Context, CookieOptions } from './context.ts';
+import { createDeps, type DepsOptions } from './create-deps.ts';
 import type { Deps } from './deps.ts';
 import { readMissing } from './domains/live/missing-events.ts';
-import { PresenceRegistry } from './domains/live/presence-registry.ts';
-import { TypingRegistry } from './domains/live/typing-registry.ts';
-import { createSendQueue } from './domains/messages/send-queue.ts';
-import { Lockout } from './lockout.ts';
 import { createLivePublisher, type ConnectionData } from './live-publisher.ts';
 import { describeRequest } from './request-info.ts';
 import { appRouter } from './router.ts';
 import { serveSockets } from './socket-server.ts';
 import { SocketRegistry } from './sockets.ts';
 
-export interface AppOptions {
-  readonly env: Env;
-  readonly log: Logger;
-  readonly clock: Clock;
-  /** Open and migrated. */
-  readonly db: Database;
-  readonly secrets: Secrets;
+export interface AppOptions extends DepsOptions {
   /** The built client; absent where another server serves it (development, tests). */
-  readonly clientDir?: string;
+  readonly clientDir?: string | undefined;
 }
 
 /** Something that must finish what it began before the database closes. */
@@ -60,29 +45,13 @@ export interface App {
 
 const goodbyeMs = 100;
 
-function buildDeps(options: AppOptions, sockets: SocketRegistry): { deps: Deps; hub: App['hub'] } {
-  const { env, log, clock, db, secrets } = options;
-  const hub = new LiveHub<LiveEvent, ConnectionData>({
+function createHub(options: AppOptions): App['hub'] {
+  return new LiveHub<LiveEvent, ConnectionData>({
     maxBufferedBytes: limits.socketBufferedBytes,
     holdMs: limits.seqHoleMs,
     readMissing: (stream, fromSeq, toSeq) => readMissing(options, { channelId: stream, fromSeq, toSeq }),
-    onError: (cause) => log.error('live.failed', { cause }),
+    onError: (cause) => options.log.error('live.failed', { cause }),
   });
-  const deps: Deps = {
-    env,
-    log,
-    clock,
-    db,
-    secrets,
-    tokens: new AccessTokens({ jwt: secrets.jwt, issuer: env.publicUrl, clock }),
-    limiter: new RateLimiter(rateLimits, clock),
-    lockout: new Lockout({ clock }),
-    live: createLivePublisher(hub, sockets),
-    sends: createSendQueue({ db, log, clock }),
-    presence: new PresenceRegistry(clock),
-    typing: new TypingRegistry(clock),
-  };
-  return { deps, hub };
 }
 
 function cookieSetter(env: Env, reply: FastifyReply) {
@@ -143,7 +112,8 @@ async function buildHttp(options: AppOptions, state: State): Promise<FastifyInst
 export async function createApp(options: AppOptions): Promise<App> {
   const { env } = options;
   const sockets = new SocketRegistry();
-  const { deps, hub } = buildDeps(options, sockets);
+  const hub = createHub(options);
+  const deps = createDeps(options, createLivePublisher(hub, sockets));
   const state: State = { deps, sockets, draining: false };
   const http = await buildHttp(options, state);
   const entrance = serveSockets(http.server, { deps, hub, sockets, isDraining: () => state.draining });

@@ -160,8 +160,7 @@ export async function appendLog(
     const head = await lockLogHead(tx, accountId);
     if (head !== known.headSeq) throw conflict('account_log');
     await storeEntry(tx, deps, { accountId, entry, bytes, state, label: input.label ?? defaultLabel });
-    if (entry.body.op === 'revokeDevice') await bumpEpoch(tx, deps, { accountId });
-    await bumpDevices(tx, deps, { accountId });
+    await (entry.body.op === 'revokeDevice' ? bumpEpoch : bumpDevices)(tx, deps, { accountId });
   });
 }
 

@@ -66,7 +66,7 @@ export async function findLogEntry(
 
 /** Serialises appends to one log; the seq of its newest entry. */
 export async function lockLogHead(q: Queryable, accountId: AccountId): Promise<number> {
-  await q.query('devices.lock-log', 'SELECT id FROM "Account" WHERE id = $1 FOR UPDATE', [accountId]);
+  await q.query('devices.lock-log', 'SELECT id FROM "Account" WHERE id = $1 FOR NO KEY UPDATE', [accountId]);
   const rows = await q.query<{ seq: number }>(
     'devices.log-head',
     'SELECT COALESCE(max(seq), -1)::int4 AS seq FROM "AccountLogEntry" WHERE "accountId" = $1',
@@ -148,7 +148,7 @@ export async function lockAttachment(
 ): Promise<{ deviceId: DeviceId | null; challenge: Uint8Array | null } | null> {
   const rows = await q.query<{ deviceId: DeviceId | null; challenge: Uint8Array | null }>(
     'devices.lock-attachment',
-    'SELECT "deviceId", "attachChallenge" AS challenge FROM "Session" WHERE id = $1 FOR UPDATE',
+    'SELECT "deviceId", "attachChallenge" AS challenge FROM "Session" WHERE id = $1 FOR NO KEY UPDATE',
     [sessionId],
   );
   return rows[0] ?? null;

@@ -68,7 +68,7 @@ export interface ClaimTarget {
 export async function lockClaimTargets(q: Queryable, deviceIds: readonly DeviceId[]): Promise<void> {
   await q.query(
     'prekeys.lock-targets',
-    'SELECT id FROM "Device" WHERE id = ANY($1::uuid[]) AND "revokedAt" IS NULL ORDER BY id FOR UPDATE',
+    'SELECT id FROM "Device" WHERE id = ANY($1::uuid[]) AND "revokedAt" IS NULL ORDER BY id FOR NO KEY UPDATE',
     [deviceIds],
   );
 }

@@ -25,6 +25,8 @@ import {
 } from './prekeys.queries.ts';
 
 const conflict = (): AppError => new AppError({ code: 'conflict', what: 'prekey_set' });
+/** Set ids are stored as int4; at one a week a device never comes near. */
+const maxSetId = 2 ** 31 - 1;
 const badSet = (): AppError => new AppError({ code: 'bad_proof', what: 'prekey_set' });
 
 /** Verifying 64 signatures takes about 200 ms of CPU: other work gets its turn between units. */
@@ -71,6 +73,7 @@ export async function publishPrekeys(
 ): Promise<PrekeyStatus> {
   const { deviceId } = actor;
   const decoded = requireProof('prekey_set', () => decodePrekeySet(decodeBytes(input.set)));
+  if (decoded.setId > maxSetId) throw badSet();
   const encodedUnits = input.units.map(decodeBytes);
   const before = await findNewestSet(deps.db, deviceId);
   if (repeated(decoded, await findSet(deps.db, deviceId, decoded.setId), before)) return statusOf(before);

@@ -20,7 +20,7 @@ export interface MailboxUse {
 export async function lockLiveDevices(q: Queryable, deviceIds: readonly DeviceId[]): Promise<DeviceId[]> {
   const rows = await q.query<{ id: DeviceId }>(
     'mailbox.lock-devices',
-    'SELECT id FROM "Device" WHERE id = ANY($1::uuid[]) AND "revokedAt" IS NULL ORDER BY id FOR UPDATE',
+    'SELECT id FROM "Device" WHERE id = ANY($1::uuid[]) AND "revokedAt" IS NULL ORDER BY id FOR NO KEY UPDATE',
     [deviceIds],
   );
   return rows.map((row) => row.id);

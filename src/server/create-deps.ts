@@ -1,0 +1,45 @@
+// Builds the one object services work with. What differs between the app and a test comes in as options.
+import type { Clock } from './platform/clock.ts';
+import type { Database } from './platform/db.ts';
+import type { Env } from './platform/env.ts';
+import type { Logger } from './platform/log.ts';
+import { RateLimiter } from './platform/rate-limit.ts';
+import type { Secrets } from './platform/secrets.ts';
+import { AccessTokens } from './platform/tokens.ts';
+import { rateLimits, type RateClass } from '#shared/limits.ts';
+import type { Deps, LivePublisher } from './deps.ts';
+import { PresenceRegistry } from './domains/live/presence-registry.ts';
+import { TypingRegistry } from './domains/live/typing-registry.ts';
+import { createSendQueue } from './domains/messages/send-queue.ts';
+import { Lockout } from './lockout.ts';
+
+export interface DepsOptions {
+  readonly env: Env;
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** Open and migrated. */
+  readonly db: Database;
+  readonly secrets: Secrets;
+  /** Token buckets; the product's unless a test needs room. */
+  readonly rates?: Record<RateClass, { burst: number; perSecond: number }>;
+  /** How the log-in slow path waits. */
+  readonly sleep?: (ms: number) => Promise<void>;
+}
+
+export function createDeps(options: DepsOptions, live: LivePublisher): Deps {
+  const { env, log, clock, db, secrets, rates, sleep } = options;
+  return {
+    env,
+    log,
+    clock,
+    db,
+    secrets,
+    tokens: new AccessTokens({ jwt: secrets.jwt, issuer: env.publicUrl, clock }),
+    limiter: new RateLimiter(rates ?? rateLimits, clock),
+    lockout: new Lockout({ clock, ...(sleep ? { sleep } : {}) }),
+    live,
+    sends: createSendQueue({ db, log, clock }),
+    presence: new PresenceRegistry(clock),
+    typing: new TypingRegistry(clock),
+  };
+}
