@@ -16,11 +16,16 @@ import { expectCode } from '../support/expect-code.ts';
 import { fuzzDecoder } from '../support/fuzz.ts';
 
 const CAP = 300;
-type Field =
-  | { readonly kind: 'u8' | 'varint' | 'u32'; readonly value: number }
-  | { readonly kind: 'fixed' | 'bytes'; readonly value: Uint8Array }
-  | { readonly kind: 'utf8'; readonly value: string }
-  | { readonly kind: 'array'; readonly value: readonly number[] };
+interface Values {
+  readonly u8: number;
+  readonly varint: number;
+  readonly u32: number;
+  readonly fixed: Uint8Array;
+  readonly bytes: Uint8Array;
+  readonly utf8: string;
+  readonly array: readonly number[];
+}
+type Field = { [K in keyof Values]: { readonly kind: K; readonly value: Values[K] } }[keyof Values];
 
 const field: fc.Arbitrary<Field> = fc.oneof(
   fc.record({ kind: fc.constant('u8' as const), value: fc.nat(255) }),

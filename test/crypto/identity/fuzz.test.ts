@@ -1,4 +1,5 @@
 // A95: every decoder of identity, prekeys and vault under 100,000 mutations. A97: errors never quote their input.
+import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { createRevokeDevice, decodeLogEntry, extendAccountLog, openAccountLog } from '#crypto/account-log.ts';
 import { fromHex, toBase64Url, toHex, utf8 } from '#crypto/bytes.ts';
@@ -120,7 +121,7 @@ describe('A97 secrets stay out of errors', () => {
       act();
     } catch (error) {
       const e = error as Error;
-      text = [e.message, e.stack, JSON.stringify(e), String(e.cause ?? '')].join('\n').toLowerCase();
+      text = [e.message, e.stack, JSON.stringify(e), inspect(e)].join('\n').toLowerCase();
     }
     expect(text).not.toBe('');
     for (const needle of [
