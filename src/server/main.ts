@@ -1,7 +1,5 @@
 // The process: configuration, database, migrations, secrets, then the app; and going down in order.
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { createApp, type App } from './app.ts';
 import { hasOwner } from './domains/auth/setup.service.ts';
 import { systemClock } from './platform/clock.ts';
@@ -13,17 +11,6 @@ import { migrate } from './platform/migrate.ts';
 import { loadSecrets } from './platform/secrets.ts';
 
 const forcedExitMs = 15_000;
-
-/** The folder that holds prisma/ and the built client: above src/server in development, above dist in production. */
-function rootFolder(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, 'prisma', 'migrations'))) {
-    const parent = dirname(folder);
-    if (parent === folder) throw new Error('prisma/migrations not found');
-    folder = parent;
-  }
-  return folder;
-}
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
@@ -57,13 +44,11 @@ async function main(): Promise<void> {
   const loaded = loadEnv();
   const env: Env = { ...loaded, setupToken: loaded.setupToken ?? randomToken(24) };
   const log = createLogger(env);
-  const root = rootFolder();
   const db = await openDatabase({ databaseUrl: env.databaseUrl, dataDir: env.dataDir, log });
   try {
-    await migrate(db, join(root, 'prisma', 'migrations'));
+    await migrate(db, env.migrationsDir);
     const secrets = await loadSecrets(env);
-    const built = join(root, 'dist', 'client');
-    const clientDir = existsSync(built) ? built : undefined;
+    const clientDir = existsSync(env.clientDir) ? env.clientDir : undefined;
     const app = await createApp({ env, log, clock: systemClock, db, secrets, clientDir });
     stopOnSignals(app, db);
     await announce(app, env, await app.listen());
