@@ -146,6 +146,7 @@ export {
   type PairwisePayload,
   type WithheldCode,
 } from './pairwise.ts';
+export { chainKeyName, dmKeyName, parkEvent, takeParked, type ParkedEvent } from './parked.ts';
 export {
   boundSkippedKeys,
   findChain,
@@ -218,5 +219,11 @@ export type { GossipVerdict, HeadVerdict, LogPair } from './gossip.ts';
 export type { ConsumedPrekey, LocalDevice } from './pqxdh.ts';
 
 // Storage
-export { RecordQueue, transact, type RecordAccess, type StepOutcome, type StepRecords } from './record-queue.ts';
+export {
+  RecordQueue,
+  transact,
+  type RecordAccess,
+  type StepOutcome,
+  type StepRecords,
+} from './record-queue.ts';
 export type { CommitBatch, Expectation, ProtocolStore, StoredRecord } from './store.ts';
