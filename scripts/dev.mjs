@@ -1,8 +1,10 @@
 // npm run dev: the API restarts on change (tsx watch) on PORT + 1, Vite serves the client with hot updates on PORT
 // and forwards API calls. Development data lives in data/dev.
+import { existsSync } from 'node:fs';
 import { bin } from './lib/paths.mjs';
 import { run, start, stopChildren } from './lib/run.mjs';
 
+if (existsSync('.env')) process.loadEnvFile('.env');
 const port = Number(process.env.PORT || 8080);
 const apiPort = String(port + 1);
 const host = process.env.HOST || '127.0.0.1';

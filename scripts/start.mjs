@@ -1,14 +1,16 @@
 // npm start: builds what is missing or out of date, then becomes the server. The server runs in this very process,
 // so Ctrl-C and SIGTERM reach it directly and nothing has to be forwarded.
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { root } from './lib/paths.mjs';
 import { products } from './lib/products.mjs';
 import { isStale } from './lib/stamps.mjs';
 
-process.env.NODE_ENV ??= 'production';
 process.chdir(root);
+if (existsSync('.env')) process.loadEnvFile('.env'); // what the environment already says wins
+process.env.NODE_ENV ??= 'production';
 
 if (products.some(isStale)) {
   console.log('Building Chatalot (only when something changed) …');

@@ -1,0 +1,52 @@
+// Every procedure says what it is an act of, or is on the short list of those that need no one to be signed in.
+import { describe, expect, it } from 'vitest';
+import { appRouter } from '#server/router.ts';
+import { actions } from '#shared/permissions.ts';
+
+/** What may be asked before log-in. Adding a name here is a decision to be argued in review. */
+const PUBLIC = [
+  'auth.available',
+  'auth.kdf',
+  'auth.login',
+  'auth.refresh',
+  'auth.register',
+  'instance.info',
+  'invites.preview',
+];
+
+interface Meta {
+  readonly action?: string;
+  readonly public?: boolean;
+}
+
+const procedures = Object.entries(appRouter._def.procedures).map(([name, procedure]) => ({
+  name,
+  meta: ((procedure as { _def: { meta?: Meta } })._def.meta ?? {}) satisfies Meta,
+}));
+
+describe('procedures', () => {
+  it('are there at all', () => {
+    expect(procedures.length).toBeGreaterThan(20);
+  });
+
+  it.each(procedures)('$name names its action or is on the public list', ({ name, meta }) => {
+    if (meta.action === undefined) {
+      expect(meta.public, 'neither an action nor public').toBe(true);
+      expect(PUBLIC).toContain(name);
+    } else {
+      expect(Object.keys(actions)).toContain(meta.action);
+      expect(PUBLIC).not.toContain(name);
+    }
+  });
+
+  it('leave no name on the public list that does not exist', () => {
+    const names = procedures.map(({ name }) => name);
+    expect(PUBLIC.filter((name) => !names.includes(name))).toEqual([]);
+  });
+
+  it('are called noun.verb', () => {
+    expect(
+      procedures.map(({ name }) => name).filter((name) => !/^[a-z]+\.[a-z][A-Za-z]*$/.test(name)),
+    ).toEqual([]);
+  });
+});
