@@ -125,32 +125,30 @@ describe('timeline rules', () => {
       fc.constant<Content>({ type: 'unknown' }),
     );
     const spec = fc.record({ content, aid: author, moderator: fc.boolean() });
-    const history = fc
-      .array(spec, { maxLength: 12 })
-      .map((specs): TimelineEvent[] => [
-        {
-          eventId: id(1),
-          class: 'message',
-          seq: 1,
-          aid: ADA,
-          content: { type: 'text', text: 'x' },
-          moderator: false,
-        },
-        {
-          eventId: id(2),
-          class: 'message',
-          seq: 2,
-          aid: BOB,
-          content: { type: 'unknown' },
-          moderator: false,
-        },
-        ...specs.map((s, i) => ({
-          ...event(s.content, s.aid),
-          eventId: id(50 + i),
-          seq: 3 + i,
-          moderator: s.moderator,
-        })),
-      ]);
+    const history = fc.array(spec, { maxLength: 12 }).map((specs): TimelineEvent[] => [
+      {
+        eventId: id(1),
+        class: 'message',
+        seq: 1,
+        aid: ADA,
+        content: { type: 'text', text: 'x' },
+        moderator: false,
+      },
+      {
+        eventId: id(2),
+        class: 'message',
+        seq: 2,
+        aid: BOB,
+        content: { type: 'unknown' },
+        moderator: false,
+      },
+      ...specs.map((s, i) => ({
+        ...event(s.content, s.aid),
+        eventId: id(50 + i),
+        seq: 3 + i,
+        moderator: s.moderator,
+      })),
+    ]);
     fc.assert(
       fc.property(history, fc.infiniteStream(fc.nat(1000)), (events, stream) => {
         const keys = stream.take(events.length + 3);
