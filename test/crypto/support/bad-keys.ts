@@ -66,7 +66,7 @@ function badKem(): BadKey[] {
   const low = honest.slice();
   low.set([0x01, 0x0d | (low[1]! & 0xf0)], 0); // first coefficient 3329
   const high = honest.slice();
-  high.set([0xff, 0xff], 1150); // last coefficient 4095
+  high.set([0xf0 | (high[1150]! & 0x0f), 0xff], 1150); // last coefficient 4095, the one before it as it was
   return [
     { name: 'coefficient 3329', key: low },
     { name: 'coefficient 4095 at the end', key: high },
