@@ -1,0 +1,92 @@
+// The embedded database's view of the disk. PGlite's own build never calls fsync; this file system adds the
+// missing operation, so that a commit PostgreSQL acknowledges has reached the disk, and counts every call.
+import {
+  closeSync,
+  existsSync,
+  fdatasyncSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { PGlite } from '@electric-sql/pglite';
+import { NodeFS } from '@electric-sql/pglite/nodefs';
+
+/** What the hook uses of PGlite's WASM module; undocumented there, so pglite-worker's tests count real calls. */
+interface NodeFsModule {
+  FS: { filesystems: { NODEFS: { stream_ops: { fsync?: (stream: { nfd: number }) => number } } } };
+}
+
+/** PGlite's start parameters without `-F` (which turns fsync off), with the one sync method the build honours. */
+export const durableStartParams = (defaults: readonly string[]): string[] => [
+  ...defaults.filter((parameter) => parameter !== '-F'),
+  '-c',
+  'fsync=on',
+  '-c',
+  'wal_sync_method=fsync',
+];
+
+/** NodeFS with real fsync, in place before crash recovery starts. `syncs[0]` counts the calls. */
+export class DurableNodeFS extends NodeFS {
+  readonly #syncs: Int32Array;
+
+  constructor(folder: string, syncs: Int32Array) {
+    super(folder);
+    this.#syncs = syncs;
+  }
+
+  override async init(pg: PGlite, options: Parameters<NodeFS['init']>[1]): ReturnType<NodeFS['init']> {
+    const { emscriptenOpts } = await super.init(pg, options);
+    const hook = (module: unknown): void => {
+      (module as NodeFsModule).FS.filesystems.NODEFS.stream_ops.fsync = (stream) => {
+        Atomics.add(this.#syncs, 0, 1);
+        fdatasyncSync(stream.nfd);
+        return 0;
+      };
+    };
+    const preRun = emscriptenOpts.preRun ?? [];
+    return {
+      emscriptenOpts: { ...emscriptenOpts, preRun: [...(Array.isArray(preRun) ? preRun : [preRun]), hook] },
+    };
+  }
+}
+
+function syncPath(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function syncTree(folder: string): void {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) syncTree(path);
+    else if (entry.isFile()) syncPath(path);
+  }
+  syncPath(folder);
+}
+
+/**
+ * Runs `initialise` on a scratch folder beside `folder` and moves it into place once everything is on disk,
+ * so that a crash during the first start leaves nothing half made.
+ */
+export async function createDatabaseFolder(
+  folder: string,
+  initialise: (scratch: string) => Promise<void>,
+): Promise<void> {
+  if (existsSync(join(folder, 'PG_VERSION'))) return;
+  const scratch = `${folder}.new`;
+  rmSync(scratch, { recursive: true, force: true });
+  mkdirSync(scratch, { recursive: true, mode: 0o700 });
+  await initialise(scratch);
+  syncTree(scratch);
+  rmSync(folder, { recursive: true, force: true });
+  renameSync(scratch, folder);
+  syncPath(dirname(folder));
+}
