@@ -127,7 +127,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     for (const each of drains) {
       await each
         .drain()
-        .catch((cause: unknown) => options.log.error('drain.failed', { part: each.name, cause }));
+        .catch((cause: unknown) => options.log.error('drain.failed', { reason: each.name, cause }));
     }
     stopPresence();
     sockets.closeForRestart();

@@ -44,6 +44,6 @@ export function recordedEvents(): RecordedEvents {
         : [],
     );
   const argsOf: RecordedEvents['argsOf'] = (call) =>
-    calls.flatMap((entry) => (entry.call === call && entry.call !== 'publish' ? [entry.args] : []));
+    calls.flatMap((entry) => (entry.call !== 'publish' && entry.call === call ? [entry.args] : []));
   return { live, calls, of, argsOf, clear: () => void calls.splice(0) };
 }

@@ -8,7 +8,7 @@ import {
   storeFoundedLog,
   type FoundedLog,
 } from '#server/domains/devices/account-log.service.ts';
-import { acceptInvite } from '#server/domains/invites/invites.service.ts';
+import { acceptInviteIn } from '#server/domains/invites/invites.service.ts';
 import { createSession, type IssuedSession } from '#server/domains/sessions/sessions.service.ts';
 import { hashLoginSecret } from '#server/platform/password.ts';
 import { transaction, type Tx } from '#server/platform/transaction.ts';
@@ -107,7 +107,7 @@ export async function register(
   return transaction(deps.db, async (tx) => {
     await storeAccount(tx, deps, { input, prepared });
     const { accountId, inviteCode } = input;
-    if (inviteCode) await acceptInvite(tx, deps, { accountId, code: inviteCode });
+    if (inviteCode) await acceptInviteIn(tx, deps, { accountId, code: inviteCode });
     const origin = { userAgent: request.userAgent, address: request.address };
     return createSession(tx, deps, { accountId, deviceId: null, origin });
   });

@@ -97,7 +97,7 @@ function successorOf(deps: Deps, token: string, sessionId: SessionId): string {
 type Rotation =
   | { readonly kind: 'issued'; readonly session: IssuedSession }
   | { readonly kind: 'unknown' | 'ended' }
-  | { readonly kind: 'reused'; readonly sessionId: SessionId };
+  | { readonly kind: 'reused'; readonly accountId: AccountId };
 
 const sameBytes = (a: Uint8Array | null, b: Uint8Array): boolean => a !== null && Buffer.compare(a, b) === 0;
 
@@ -139,7 +139,7 @@ async function repeatOrRevoke(
     return { kind: 'issued', session: { sessionId, accountId, deviceId, refreshToken } };
   }
   await revokeSessions(tx, deps, { sessionId: row.id });
-  return { kind: 'reused', sessionId: row.id };
+  return { kind: 'reused', accountId: row.accountId };
 }
 
 const isOver = (row: SessionRow, now: number): boolean =>
@@ -168,7 +168,7 @@ export async function rotateSession(deps: Deps, token: string): Promise<IssuedSe
   const rotation = await transaction(deps.db, (tx) => rotateInside(tx, deps, token));
   if (rotation.kind === 'issued') return rotation.session;
   if (rotation.kind === 'unknown') throw new AppError({ code: 'unauthenticated' });
-  if (rotation.kind === 'reused') deps.log.warn('session.reuse_detected', { sessionId: rotation.sessionId });
+  if (rotation.kind === 'reused') deps.log.warn('session.reuse_detected', { accountId: rotation.accountId });
   throw new AppError({ code: 'session_revoked' });
 }
 
