@@ -11,14 +11,24 @@ import type { ChannelEvent, EventClass } from '#shared/messages.ts';
 export type Content =
   | { readonly type: 'text'; readonly text: string; readonly replyTo: EventId | null }
   | { readonly type: 'edit'; readonly target: EventId; readonly rev: number; readonly text: string }
-  | { readonly type: 'reaction'; readonly target: EventId; readonly emoji: string; readonly add: boolean; readonly rev: number }
+  | {
+      readonly type: 'reaction';
+      readonly target: EventId;
+      readonly emoji: string;
+      readonly add: boolean;
+      readonly rev: number;
+    }
   | { readonly type: 'redact'; readonly target: EventId }
   | { readonly type: 'pin'; readonly target: EventId }
   | { readonly type: 'unpin'; readonly target: EventId }
   /** Made by a newer client: "newer client needed", never raw text. */
   | { readonly type: 'unknown' };
 
-export type PendingReason = 'key_missing' | 'key_requested' | 'log_missing' | 'identity_hold';
+export type PendingReason =
+  | 'key_missing' // the sender's key did not arrive yet; it can be asked for
+  | 'cert_missing' // fetch the chain's certificate (`chainId`), then decrypt again
+  | 'log_missing' // fetch the sender's account log, then decrypt again
+  | 'identity_hold'; // the sender's identity changed; a person must look
 export type WithheldReason = 'not_member' | 'not_shareable' | 'revoked' | 'too_old';
 export type FailedReason =
   | 'before_device' // written before this device was added or joined: never readable here
@@ -45,8 +55,19 @@ export type DecryptResult =
       readonly missingBefore: number;
     }
   | { readonly eventId: EventId; readonly status: 'redacted' }
-  | { readonly eventId: EventId; readonly status: 'pending'; readonly reason: PendingReason }
-  | { readonly eventId: EventId; readonly status: 'failed'; readonly reason: FailedReason; readonly withheld?: WithheldReason };
+  | {
+      readonly eventId: EventId;
+      readonly status: 'pending';
+      readonly reason: PendingReason;
+      /** 8 bytes, base64url; with `cert_missing`. */
+      readonly chainId?: string;
+    }
+  | {
+      readonly eventId: EventId;
+      readonly status: 'failed';
+      readonly reason: FailedReason;
+      readonly withheld?: WithheldReason;
+    };
 
 /** Something a person must know about somebody's identity. `blocked` stops sending to that person. */
 export interface IdentityAlarm {
@@ -102,9 +123,9 @@ export interface MissingKeys {
 }
 
 export interface ReceiveReport {
-  /** Mailbox seqs that are committed (or worthless) and may be acknowledged. */
+  /** Mailbox seqs whose packets are committed here, opened or parked (or worthless), and may be acknowledged. */
   readonly done: readonly number[];
-  /** Accounts whose log is needed before their packets can be opened; feed `ingestLogs`, then call again. */
+  /** Accounts whose log is needed before parked packets can be opened; feed `ingestLogs`, then call again with none. */
   readonly needLogs: readonly { readonly accountId: AccountId; readonly fromSeq: number }[];
   /** Conversations in which parked messages may open now. */
   readonly unlocked: readonly ChannelId[];
@@ -135,7 +156,12 @@ export interface CryptoApi {
   /** The device this browser holds for an account, or null. */
   findDevice(input: { accountId: AccountId }): Promise<DeviceId | null>;
   /** Opens the vault with the password slot and certifies a new device; held in memory until `adopt`. */
-  certifyDevice(input: { accountId: AccountId; vault: string; log: readonly string[]; now: number }): Promise<{ deviceId: DeviceId; entry: string }>;
+  certifyDevice(input: {
+    accountId: AccountId;
+    vault: string;
+    log: readonly string[];
+    now: number;
+  }): Promise<{ deviceId: DeviceId; entry: string }>;
   /** The server accepted what `prepareAccount` or `certifyDevice` made: store it and open it. */
   adopt(): Promise<void>;
   /** Opens the stored device of an account. False when there is none. */
@@ -148,27 +174,39 @@ export interface CryptoApi {
 
   // ---- Keys
   /** The prekey set to publish now, or null. Stored before it is returned; repeated byte-identical until `prekeysPublished`. */
-  preparePrekeys(input: { status: PrekeyStatus; now: number }): Promise<{ set: string; units: readonly string[] } | null>;
+  preparePrekeys(input: {
+    status: PrekeyStatus;
+    now: number;
+  }): Promise<{ set: string; units: readonly string[] } | null>;
   prekeysPublished(): Promise<void>;
   ingestLogs(input: { logs: readonly AccountLog[] }): Promise<readonly IdentityAlarm[]>;
   /** Logs to fetch so that these accounts are known up to the given head (or at all). */
-  logsNeeded(input: { accounts: readonly { accountId: AccountId; headSeq?: number }[] }): Promise<MissingKeys['logs']>;
+  logsNeeded(input: {
+    accounts: readonly { accountId: AccountId; headSeq?: number }[];
+  }): Promise<MissingKeys['logs']>;
   identities(input: { accountIds: readonly AccountId[] }): Promise<readonly IdentityView[]>;
   /** One tap accepts a reset identity of an unverified person. */
   acceptIdentity(input: { accountId: AccountId }): Promise<void>;
 
   // ---- Sending
-  missingKeys(input: { conversation: ConversationRef; now: number }): Promise<MissingKeys>;
-  /** Opens sessions from claimed bundles; a device whose bundle does not verify is skipped for now. */
-  startSessions(input: { claims: readonly ClaimResult[]; now: number }): Promise<void>;
+  /** `logsFresh`: the logs of all readers were fetched since `devicesVersion` last changed. */
+  missingKeys(input: {
+    conversation: ConversationRef;
+    logsFresh: boolean;
+    now: number;
+  }): Promise<MissingKeys>;
+  /** Opens sessions from claimed bundles; answers the devices whose bundle did not verify (nothing goes to them). */
+  startSessions(input: { claims: readonly ClaimResult[]; now: number }): Promise<readonly DeviceRef[]>;
   /** Encrypts and stores in one step; the same eventId returns the same bytes. Refused until the previous send of
    *  this conversation was acknowledged or abandoned. */
   encrypt(input: EncryptInput & { now: number }): Promise<SealedMessage>;
   acknowledge(input: { channelId: ChannelId; eventId: EventId }): Promise<void>;
   /** Finally refused by the server (never stored): the bytes are dropped, the chain position is spent. */
   abandon(input: { channelId: ChannelId; eventId: EventId }): Promise<void>;
-  /** Key packets for reader devices that do not have the current chain yet (≤ 64; call again until empty). */
+  /** Key packets for reader devices that do not have the current chain yet (≤ 64). The same packets come again until
+   *  `distributed` says the server has them; call until empty. */
   distribute(input: { conversation: ConversationRef; now: number }): Promise<readonly OutgoingPacket[]>;
+  distributed(input: { channelId: ChannelId }): Promise<void>;
 
   // ---- Receiving
   receivePackets(input: { packets: readonly MailboxPacket[]; now: number }): Promise<ReceiveReport>;
@@ -178,12 +216,18 @@ export interface CryptoApi {
     kind: ChannelKind;
     /** DM members as pinned; null for community channels. */
     members: readonly AccountId[] | null;
+    /** The channel's epoch as the server says it now. */
+    epoch: number;
     events: readonly ChannelEvent[];
     chainCerts: Readonly<Record<string, string>>;
     now: number;
   }): Promise<readonly DecryptResult[]>;
-  /** Requests for the chains of messages that could not be opened (≤ 1 per chain and minute, then 6 per hour). */
-  requestKeys(input: { channelId: ChannelId; now: number }): Promise<readonly OutgoingPacket[]>;
+  /** Requests for the chains of messages that could not be opened (≤ 1 per chain and minute, ≤ 6 per hour).
+   *  `missing`: senders' devices without a session; claim, `startSessions`, then ask again. */
+  requestKeys(input: {
+    channelId: ChannelId;
+    now: number;
+  }): Promise<{ readonly packets: readonly OutgoingPacket[]; readonly missing: MissingKeys }>;
   /** Answers to peers' requests: the chain from where they may read, or a withheld code. */
   answerRequests(input: { conversation: ConversationRef; now: number }): Promise<readonly OutgoingPacket[]>;
 }

@@ -1,0 +1,20 @@
+// Bounds of the engine that are not on the wire.
+const MINUTE = 60_000;
+
+/** Packets the server takes with one send; pinned to `limits.packetsPerSend` by a test. */
+export const PACKETS_PER_SEND = 64;
+/** Replaced own chains kept per channel to answer readers who missed them. */
+export const MAX_OLD_OWN_CHAINS = 8;
+/** Packets parked until a log or a certificate arrives. */
+export const MAX_PARKED = 500;
+/** How often a parked packet is tried again before it is given up. */
+export const MAX_PARKED_TRIES = 3;
+/** A missing chain is asked for at most once in this time … */
+export const ASK_AGAIN_MS = MINUTE;
+/** … and this often in an hour. */
+export const ASKS_PER_HOUR = 6;
+export const HOUR_MS = 60 * MINUTE;
+/** Epoch boundaries remembered per channel. */
+export const MAX_EPOCHS = 64;
+/** Different certificates kept for one chain id: a server that shows more is lying about all but one. */
+export const MAX_CERTS_PER_CHAIN = 4;

@@ -1,0 +1,90 @@
+// The engine behind the crypto worker: every call of CryptoApi over one record store. Runs wherever the store does;
+// no DOM, no clock, no network.
+import {
+  confirmPrekeyUpload,
+  fromBase64Url,
+  makePrekeySet,
+  prekeyDuty,
+  toBase64Url,
+  type PrekeyRecord,
+} from '#crypto/index.ts';
+import type { PrekeyStatus } from '#shared/devices.ts';
+import type { ChannelId } from '#shared/ids.ts';
+import { Accounts } from './accounts.ts';
+import { Decrypting } from './decrypting.ts';
+import { EngineCore, type EngineOptions } from './engine-core.ts';
+import { Identities } from './identities.ts';
+import { KeyRequests } from './key-requests.ts';
+import { PairwiseLink } from './pairwise-link.ts';
+import type { CryptoApi } from './protocol.ts';
+import { Receiving } from './receiving.ts';
+import { keys } from './records.ts';
+import { Sending } from './sending.ts';
+
+/** Publishing prekeys: the pending upload is stored first and repeated byte-identical until it is confirmed. */
+function prekeyCalls(core: EngineCore): Pick<CryptoApi, 'preparePrekeys' | 'prekeysPublished'> {
+  return {
+    preparePrekeys: ({ status, now }: { status: PrekeyStatus; now: number }) =>
+      core.run(async (unit, own) => {
+        const record = await unit.get<PrekeyRecord>(keys.prekeys);
+        if (!record) return null;
+        const setHash = status.setHash === null ? null : fromBase64Url(status.setHash);
+        const duty = prekeyDuty(record, { ...status, setHash }, now);
+        if (duty === null) return null;
+        const next =
+          duty === 'retry' ? record : makePrekeySet(record, { device: own.self.secrets, now }, core.rng);
+        unit.put(keys.prekeys, next);
+        const { pending } = next;
+        return pending && { set: toBase64Url(pending.set), units: pending.units.map(toBase64Url) };
+      }),
+    prekeysPublished: () =>
+      core.run(async (unit) => {
+        const record = await unit.get<PrekeyRecord>(keys.prekeys);
+        if (record?.pending) unit.put(keys.prekeys, confirmPrekeyUpload(record, record.pending.setId));
+      }),
+  };
+}
+
+/** Every method of these objects, bound, so that a call can be looked up by name. */
+function bind<T extends object, K extends keyof T>(part: T, ...names: K[]): Pick<T, K> {
+  const bound = names.map((name) => {
+    const method = part[name];
+    return [name, typeof method === 'function' ? method.bind(part) : method] as const;
+  });
+  return Object.fromEntries(bound) as Pick<T, K>;
+}
+
+export function createEngine(options: EngineOptions): CryptoApi {
+  const core = new EngineCore(options);
+  const waiting = new Map<string, ChannelId>();
+  const receiving = new Receiving(core, waiting);
+  const accounts = new Accounts(core);
+  return {
+    ...bind(
+      accounts,
+      'prepareAccount',
+      'deriveLogin',
+      'findDevice',
+      'certifyDevice',
+      'adopt',
+      'open',
+      'signAttach',
+    ),
+    ...bind(accounts, 'revokeOwnDevice', 'wipe'),
+    ...prekeyCalls(core),
+    ...bind(new Identities(core), 'ingestLogs', 'logsNeeded', 'identities', 'acceptIdentity'),
+    ...bind(new PairwiseLink(core), 'startSessions'),
+    ...bind(
+      new Sending(core),
+      'missingKeys',
+      'encrypt',
+      'acknowledge',
+      'abandon',
+      'distribute',
+      'distributed',
+    ),
+    ...bind(receiving, 'receivePackets'),
+    ...bind(new Decrypting(core, { receiving, waiting }), 'decrypt'),
+    ...bind(new KeyRequests(core), 'requestKeys', 'answerRequests'),
+  };
+}

@@ -1,0 +1,172 @@
+// Pairwise sessions with devices: which are missing, opening them from claimed prekeys, encrypting to them.
+import {
+  deviceAddress,
+  encryptPairwise,
+  findDevice,
+  fromBase64Url,
+  handshakeNeed,
+  liveDevices,
+  requireLiveDevice,
+  sessionSetKey,
+  startSession,
+  toBase64Url,
+  uuidToBytes,
+  verifyClaimedPrekeys,
+  type AccountLogState,
+  type SessionSet,
+} from '#crypto/index.ts';
+import type { ClaimResult } from '#shared/devices.ts';
+import type { AccountId, DeviceRef } from '#shared/ids.ts';
+import type { OutgoingPacket } from '#shared/mailbox.ts';
+import { codeOf, deviceIdOf, trustedPeer, type EngineCore, type Own } from './engine-core.ts';
+import type { MissingKeys } from './protocol.ts';
+import { keys } from './records.ts';
+import type { UnitOfWork } from './unit-of-work.ts';
+
+/** One certified live device of a trusted account. */
+export interface Target {
+  readonly accountId: AccountId;
+  readonly log: AccountLogState;
+  readonly deviceId: Uint8Array;
+  /** deviceAddress */
+  readonly address: string;
+}
+
+export const refOf = (target: Target): DeviceRef => ({
+  accountId: target.accountId,
+  deviceId: deviceIdOf(target.deviceId),
+});
+
+/**
+ * Every certified, unrevoked device of these accounts but this one: the only devices anything is encrypted to (A01).
+ * Accounts whose identity is unknown, held or blocked have none.
+ */
+export async function targetsOf(
+  unit: UnitOfWork,
+  own: Own,
+  accountIds: readonly AccountId[],
+): Promise<Target[]> {
+  await unit.prefetch(accountIds.map(keys.peer));
+  const targets: Target[] = [];
+  for (const accountId of accountIds) {
+    const peer = await trustedPeer(unit, accountId);
+    if (!peer) continue;
+    for (const { cert } of liveDevices(peer.log)) {
+      const address = deviceAddress(peer.log.aid, cert.deviceId);
+      if (address === deviceAddress(own.device.aid, own.device.deviceId)) continue;
+      targets.push({ accountId, log: peer.log, deviceId: cert.deviceId, address });
+    }
+  }
+  return targets;
+}
+
+const setKey = (target: Target): string => sessionSetKey(target.log.aid, target.deviceId);
+
+/** Those of the targets there is no session with. */
+export async function withoutSession(
+  unit: UnitOfWork,
+  targets: readonly Target[],
+  now: number,
+): Promise<Target[]> {
+  await unit.prefetch(targets.map(setKey));
+  const missing: Target[] = [];
+  for (const target of targets) {
+    const set = await unit.get<SessionSet>(setKey(target));
+    if (handshakeNeed(set ?? null, now) === 'required') missing.push(target);
+  }
+  return missing;
+}
+
+/** Encrypts a payload to a device; the session record goes into the unit. Throws `unknown_session`. */
+export async function packetFor(
+  unit: UnitOfWork,
+  own: Own,
+  send: { target: Target; payload: Uint8Array; clock: { now: number; rng: EngineCore['rng'] } },
+): Promise<OutgoingPacket> {
+  const { target, payload, clock } = send;
+  const key = setKey(target);
+  const set = await unit.get<SessionSet>(key);
+  const base = set ?? {
+    v: 1 as const,
+    aid: target.log.aid,
+    deviceId: target.deviceId,
+    received: 0,
+    sessions: [],
+  };
+  const { record, packet } = encryptPairwise(base, { payload, ownLog: own.log, peerLog: target.log }, clock);
+  unit.put(key, record);
+  return { ...refOf(target), bytes: toBase64Url(packet) };
+}
+
+export class PairwiseLink {
+  readonly #core: EngineCore;
+
+  constructor(core: EngineCore) {
+    this.#core = core;
+  }
+
+  /** Opens sessions; answers devices whose bundle did not verify. Devices the server would not serve are left out. */
+  startSessions({
+    claims,
+    now,
+  }: {
+    claims: readonly ClaimResult[];
+    now: number;
+  }): Promise<readonly DeviceRef[]> {
+    return this.#core.run(async (unit, own) => {
+      const refused: DeviceRef[] = [];
+      for (const claim of claims) {
+        if (claim.status !== 'claimed') continue;
+        try {
+          await this.#start(unit, own, { claim, now });
+        } catch (error) {
+          codeOf(error);
+          refused.push({ accountId: claim.accountId, deviceId: claim.deviceId });
+        }
+      }
+      return refused;
+    });
+  }
+
+  async #start(
+    unit: UnitOfWork,
+    own: Own,
+    { claim, now }: { claim: Extract<ClaimResult, { status: 'claimed' }>; now: number },
+  ): Promise<void> {
+    const peer = await trustedPeer(unit, claim.accountId);
+    if (!peer) return;
+    const { cert } = requireLiveDevice(peer.log, uuidToBytes(claim.deviceId));
+    const address = deviceAddress(peer.log.aid, cert.deviceId);
+    const knownSetId = (await unit.get<number>(keys.knownSet(address))) ?? 0;
+    const claimed = {
+      set: fromBase64Url(claim.set),
+      unit: claim.unit === null ? null : fromBase64Url(claim.unit),
+    };
+    const bundle = verifyClaimedPrekeys(claimed, { device: cert, serverTime: now, knownSetId });
+    const key = sessionSetKey(peer.log.aid, cert.deviceId);
+    const set = (await unit.get<SessionSet>(key)) ?? null;
+    const clock = { now, rng: this.#core.rng };
+    unit.put(key, startSession(set, { self: own.local, peerLog: peer.log, bundle }, clock));
+    unit.put(keys.knownSet(address), bundle.setId);
+  }
+}
+
+/** Logs to fetch: unknown ones from their genesis, known ones from the known head on. */
+export async function logsToFetch(
+  unit: UnitOfWork,
+  accountIds: readonly AccountId[],
+  which: 'unknown' | 'all',
+): Promise<MissingKeys['logs']> {
+  await unit.prefetch(accountIds.map(keys.peer));
+  const logs: { accountId: AccountId; fromSeq: number }[] = [];
+  for (const accountId of accountIds) {
+    const peer = await unit.get<{ log: AccountLogState }>(keys.peer(accountId));
+    if (!peer) logs.push({ accountId, fromSeq: 0 });
+    else if (which === 'all') logs.push({ accountId, fromSeq: peer.log.headSeq });
+  }
+  return logs;
+}
+
+/** Whether this account log certifies the device now. */
+export const isLive = (log: AccountLogState, deviceId: Uint8Array): boolean =>
+  findDevice(log, deviceId)?.revokedAtSeq === null;
