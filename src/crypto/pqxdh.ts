@@ -244,7 +244,8 @@ export interface Responded extends HandshakeSecrets {
  */
 export function respond(self: LocalDevice, header: PrekeyHeader, context: RespondContext): Responded {
   const cert = ownCert(self);
-  const peer = checkIdentity(header, context);
+  checkClaim(header, context);
+  const peer = requireLiveDevice(context.peerLog, context.peerDeviceId).cert;
   checkHeads(self, header, context);
   const secrets = requirePrekeySecrets(context.prekeys, header.setId, header.oneTimeId);
   const handshake = H(header.ephemeral, header.ciphertext);
@@ -285,14 +286,13 @@ function consume(record: PrekeyRecord, header: PrekeyHeader, handshake: Uint8Arr
   return consumeOneTimeUnit(record, header.setId, header.oneTimeId);
 }
 
-/** The certificate of the account and device the packet came from; the packet's own claim must repeat it (A34). */
-export function checkIdentity(
+/** The identity a packet claims must repeat the account and device it is said to come from (A34). */
+export function checkClaim(
   claim: { readonly aid: Uint8Array; readonly deviceId: Uint8Array },
   context: { readonly peerLog: AccountLogState; readonly peerDeviceId: Uint8Array },
-): DeviceCert {
+): void {
   ensure(equalBytes(claim.aid, context.peerLog.aid), 'mismatch', 'handshake of another account');
   ensure(equalBytes(claim.deviceId, context.peerDeviceId), 'mismatch', 'handshake of another device');
-  return requireLiveDevice(context.peerLog, context.peerDeviceId).cert;
 }
 
 function checkHeads(self: LocalDevice, header: PrekeyHeader, context: RespondContext): void {

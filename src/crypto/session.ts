@@ -34,7 +34,7 @@ import { frameWithGossip, judgeGossip, splitGossip, type GossipVerdict, type Log
 import type { PrekeyRecord } from './prekey-store.ts';
 import type { PrekeyBundle } from './prekeys.ts';
 import {
-  checkIdentity,
+  checkClaim,
   decodePrekeyMessage,
   initiate,
   respond,
@@ -252,7 +252,7 @@ export function decryptPairwise(set: SessionSet | null, input: PairwiseInput): P
   ensureSameDevice(base, peerLog.aid, peerDeviceId);
   if (packetKind(packet) === 'ratchet') return decryptKnown(base, input);
   const { header, message } = decodePrekeyMessage(packet);
-  checkIdentity(header, input);
+  checkClaim(header, input);
   const hash = H(header.encoded);
   const known = base.sessions.find((s) => s.role === 'responder' && equalBytes(s.prekeyHash, hash));
   if (known) return decryptOn(base, known, { ...input, packet: message });
