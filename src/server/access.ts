@@ -166,8 +166,11 @@ export type ChannelAccess = Pick<
   'communityId' | 'groupId' | 'kind' | 'audience' | 'slowModeMs' | 'epoch' | 'devicesVersion'
 > & { readonly channelId: ChannelId };
 
+/** Facts and where they hold: the community, null for a direct message, absent when no place was named. */
+export type LoadedFacts = Facts & { readonly communityId?: CommunityId | null };
+
 export interface LoadedChannel {
-  readonly facts: Facts;
+  readonly facts: LoadedFacts;
   /** Null when there is no such channel. */
   readonly channel: ChannelAccess | null;
 }
@@ -191,6 +194,7 @@ export async function loadChannelFacts(
   return {
     facts: {
       ...facts,
+      communityId: row.communityId,
       community: row.communityId === null ? undefined : communityFactsOf(row),
       channel: {
         kind: row.kind,
@@ -230,7 +234,7 @@ export async function loadCommunityFacts(
   q: Queryable,
   accountId: AccountId,
   refs: AccessRefs,
-): Promise<Facts> {
+): Promise<LoadedFacts> {
   const ids = [refs.communityId, refs.groupId, refs.targetAccountId, refs.roleId, refs.inviteCode];
   const [row] = await q.query<CommunityRow>('access.community', communitySql, [
     accountId,
@@ -243,6 +247,7 @@ export async function loadCommunityFacts(
   const isVisible = row.isOwner || row.readsInGroup || (groupBits & permission.view) !== 0;
   return {
     ...facts,
+    communityId: row.communityId,
     community: communityFactsOf(row),
     group: row.groupId === null ? undefined : { isVisible: isVisible && row.isMember, bits: groupBits },
     target: targetFactsOf(row, accountId),
@@ -253,7 +258,7 @@ export async function loadCommunityFacts(
 }
 
 /** Facts of a channel and, where the action names more than the channel, of its community. */
-async function loadFacts(q: Queryable, accountId: AccountId, refs: AccessRefs): Promise<Facts> {
+async function loadFacts(q: Queryable, accountId: AccountId, refs: AccessRefs): Promise<LoadedFacts> {
   const { channelId, messageEventId } = refs;
   if (channelId === undefined) return loadCommunityFacts(q, accountId, refs);
   const { facts, channel } = await loadChannelFacts(q, accountId, { channelId, messageEventId });
@@ -274,7 +279,7 @@ export async function requireAction(
   actor: Actor,
   action: Action,
   refs: AccessRefs,
-): Promise<Facts> {
+): Promise<LoadedFacts> {
   const facts = await loadFacts(q, actor.accountId, refs);
   const decision = decide(action, facts);
   if (!decision.ok) {
