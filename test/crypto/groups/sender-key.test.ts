@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { authenticatePacket } from '#crypto/authenticated.ts';
+import { authenticatePacket, type AuthenticatedPacket } from '#crypto/authenticated.ts';
 import { signChainCert, verifyChainCert, type ChainCert } from '#crypto/chain-cert.ts';
 import { CHAIN_GRACE_MS, CHAIN_LIFETIME_MS, CHAIN_MAX_ITER } from '#crypto/constants.ts';
 import type { IncomingEvent } from '#crypto/dm-message.ts';
@@ -159,12 +159,12 @@ describe('sender keys under attack', () => {
     const context = { cert: certOf(chain, ada), existing: [], now: NOW };
     const payload = senderChainPacket(chain);
     const genuine = overSession(ada, payload);
-    const forgeries = [
+    const forgeries: AuthenticatedPacket[] = [
       { peer: ada.device, payload },
       { ...genuine },
       structuredClone(genuine),
-      Object.assign(Object.create(Object.getPrototypeOf(genuine)), genuine),
-      JSON.parse(JSON.stringify(genuine)),
+      Object.assign(Object.create(genuine) as AuthenticatedPacket, { payload }),
+      JSON.parse(JSON.stringify(genuine)) as AuthenticatedPacket,
     ];
     for (const forged of forgeries) expectCode('not_allowed', () => installChain(forged, context));
     expect(installChain(genuine, context).chain.startIter).toBe(0);
