@@ -1,7 +1,7 @@
 // Sending: from the envelope on the wire to the acknowledged event. The early checks here give typed refusals;
 // the statement behind the queue is the authority.
 import { createHash } from 'node:crypto';
-import { parseEnvelopeHeader, readChainCert } from '#crypto/verify.ts';
+import { parseEnvelopeHeader, parseChainCert } from '#crypto/verify.ts';
 import { requireAction } from '../../access.ts';
 import type { DeviceActor, Deps } from '../../deps.ts';
 import { AppError, forbidden, notFound } from '#shared/errors.ts';
@@ -59,7 +59,7 @@ function readCert(text: string | undefined, header: Header, actor: DeviceActor):
   if (text === undefined) return null;
   const bytes = fromBase64Url(text);
   try {
-    const cert = readChainCert(bytes);
+    const cert = parseChainCert(bytes);
     const isOurs =
       uuid(cert.deviceId) === actor.deviceId &&
       uuid(cert.channelId) === uuid(header.channelId) &&
