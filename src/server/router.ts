@@ -1,19 +1,29 @@
 // Every procedure there is. Clients import its type only.
 import { authRouter, vaultRouter } from './domains/auth/auth.router.ts';
+import { channelsRouter, dmsRouter, groupsRouter } from './domains/channels/channels.router.ts';
+import { communitiesRouter } from './domains/communities/communities.router.ts';
 import { devicesRouter } from './domains/devices/devices.router.ts';
 import { prekeysRouter } from './domains/devices/prekeys.router.ts';
 import { instanceRouter } from './domains/instance/instance.router.ts';
+import { invitesRouter } from './domains/invites/invites.router.ts';
 import { mailboxRouter } from './domains/mailbox/mailbox.router.ts';
+import { rolesRouter } from './domains/roles/roles.router.ts';
 import { sessionsRouter } from './domains/sessions/sessions.router.ts';
 import { usersRouter } from './domains/users/users.router.ts';
 import { router } from './trpc.ts';
 
 export const appRouter = router({
   auth: authRouter,
+  channels: channelsRouter,
+  communities: communitiesRouter,
   devices: devicesRouter,
+  dms: dmsRouter,
+  groups: groupsRouter,
   instance: instanceRouter,
+  invites: invitesRouter,
   mailbox: mailboxRouter,
   prekeys: prekeysRouter,
+  roles: rolesRouter,
   sessions: sessionsRouter,
   users: usersRouter,
   vault: vaultRouter,
