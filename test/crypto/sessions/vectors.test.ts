@@ -1,18 +1,51 @@
 // Own frozen vectors: any change to one of these bytes is a break of the wire.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { toHex } from '#crypto/bytes.ts';
+import { requirePrekeySecrets } from '#crypto/prekey-store.ts';
 import { H } from '#crypto/primitives.ts';
 import type { Session } from '#crypto/session.ts';
-import { claim, makeEnd, peek, receive, send } from '../support/pairs.ts';
+import { claim, makeEnd, peek, receive, send, type End } from '../support/pairs.ts';
 import { frozenVectors } from '../support/vectors.ts';
+
+/** A device as both logs show it, with the secret half of its handshake key. */
+interface Party {
+  readonly aid: string;
+  readonly deviceId: string;
+  readonly signingPub: string;
+  readonly dhPub: string;
+  readonly dhSecret: string;
+  readonly headSeq: number;
+  readonly headHash: string;
+}
+
+function party(end: End): Party {
+  const { cert, secrets } = end.device;
+  return {
+    aid: toHex(cert.aid),
+    deviceId: toHex(cert.deviceId),
+    signingPub: toHex(cert.signingPub),
+    dhPub: toHex(cert.dhPub),
+    dhSecret: toHex(secrets.dh.secretKey),
+    headSeq: end.self.log.headSeq,
+    headHash: toHex(end.self.log.headHash),
+  };
+}
 
 interface HandshakeVector {
   readonly name: string;
+  readonly initiator: Party;
+  readonly responder: Party;
+  readonly spkSecret: string;
+  readonly oneTimeSecret: string | null;
+  readonly kemSeed: string;
   readonly set: string;
   readonly unit: string | null;
   readonly th: string;
   readonly sid: string;
   readonly packet: string;
+  /** After the first ratchet step. */
   readonly rootKey: string;
   readonly text: string;
 }
@@ -21,10 +54,16 @@ function handshake(name: string, units: number): HandshakeVector {
   const ada = makeEnd('ada');
   const bob = makeEnd('bob', { units });
   const { set, unit } = bob.claims[0]!;
+  const secrets = requirePrekeySecrets(bob.prekeys, 1, units === 0 ? null : 0);
   const packet = send(ada, bob, 'first message');
   const session = ada.set!.sessions[0]!;
   return {
     name,
+    initiator: party(ada),
+    responder: party(bob),
+    spkSecret: toHex(secrets.spkSecret),
+    oneTimeSecret: secrets.oneTime && toHex(secrets.oneTime.dhSecret),
+    kemSeed: toHex(secrets.kemSeed),
     set: toHex(set),
     unit: unit && toHex(unit),
     th: toHex(session.th),
@@ -37,14 +76,34 @@ function handshake(name: string, units: number): HandshakeVector {
 
 interface RatchetVector {
   readonly from: 'ada' | 'bob';
+  /** Secret half of the ratchet key in the header. */
+  readonly ratchetSecret: string;
   readonly text: string;
   readonly packet: string;
 }
 
+interface Transcript {
+  readonly initiator: Party;
+  readonly responder: Party;
+  readonly spkSecret: string;
+  readonly oneTimeSecret: string;
+  readonly kemSeed: string;
+  readonly messages: readonly RatchetVector[];
+  /** H(RK ‖ newest receiving chain key ‖ TH) of each side at the end. */
+  readonly ada: string;
+  readonly bob: string;
+}
+
 /** 40 messages; blocks of one side are handed over in reverse, and every seventh arrives three blocks late. */
-function transcript(): { messages: RatchetVector[]; ada: string; bob: string } {
+function transcript(): Transcript {
   const ada = makeEnd('ada');
   const bob = makeEnd('bob');
+  const { spkSecret, oneTime, kemSeed } = requirePrekeySecrets(bob.prekeys, 1, 0);
+  const prekeys = {
+    spkSecret: toHex(spkSecret),
+    oneTimeSecret: toHex(oneTime!.dhSecret),
+    kemSeed: toHex(kemSeed),
+  };
   const messages: RatchetVector[] = [];
   const late: (() => void)[] = [];
   for (let block = 0; block < 10; block++) {
@@ -55,7 +114,8 @@ function transcript(): { messages: RatchetVector[]; ada: string; bob: string } {
       const packet = send(from, to, text);
       const deliver = (): void => expect(receive(to, from, packet)).toBe(text);
       (messages.length % 7 === 6 ? late : batch).push(deliver);
-      messages.push({ from: from === ada ? 'ada' : 'bob', text, packet: toHex(packet) });
+      const ratchetSecret = toHex(from.set!.sessions[0]!.ratchet.ownKeys!.secretKey);
+      messages.push({ from: from === ada ? 'ada' : 'bob', ratchetSecret, text, packet: toHex(packet) });
     }
     for (const deliver of batch.reverse()) deliver();
     if (block % 3 === 2) for (const deliver of late.splice(0)) deliver();
@@ -63,8 +123,13 @@ function transcript(): { messages: RatchetVector[]; ada: string; bob: string } {
   for (const deliver of late) deliver();
   const digest = (s: Session): string =>
     toHex(H(s.ratchet.rootKey, s.ratchet.receiving.at(-1)!.chainKey, s.th));
-  return { messages, ada: digest(ada.set!.sessions[0]!), bob: digest(bob.set!.sessions[0]!) };
+  const ends = { initiator: party(ada), responder: party(bob), ...prekeys };
+  return { ...ends, messages, ada: digest(ada.set!.sessions[0]!), bob: digest(bob.set!.sessions[0]!) };
 }
+
+const oracle = fileURLToPath(new URL('../support/oracle-pairwise.py', import.meta.url));
+const probe = 'import cryptography.hazmat.primitives.asymmetric.mlkem';
+const available = spawnSync('python3', ['-c', probe]).status === 0;
 
 describe('frozen vectors of the pairwise half', () => {
   it('PQXDH with and without a one-time unit', () => {
@@ -92,4 +157,11 @@ describe('frozen vectors of the pairwise half', () => {
       expect(toHex(result.record.sessions[0]!.th)).toBe(vector.th);
     }
   });
+
+  it.skipIf(!available)(
+    'an independent implementation opens all of them (needs python3 with cryptography ≥ 48)',
+    () => {
+      expect(execFileSync('python3', [oracle], { encoding: 'utf8' })).toBe('ok 42\n');
+    },
+  );
 });
