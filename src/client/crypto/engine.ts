@@ -16,7 +16,7 @@ import { EngineCore, type EngineOptions } from './engine-core.ts';
 import { Identities } from './identities.ts';
 import { KeyRequests } from './key-requests.ts';
 import { PairwiseLink } from './pairwise-link.ts';
-import type { CryptoApi } from './protocol.ts';
+import type { CryptoApi, Draft } from './protocol.ts';
 import { Receiving } from './receiving.ts';
 import { keys } from './records.ts';
 import { Sending } from './sending.ts';
@@ -42,6 +42,15 @@ function prekeyCalls(core: EngineCore): Pick<CryptoApi, 'preparePrekeys' | 'prek
         const record = await unit.get<PrekeyRecord>(keys.prekeys);
         if (record?.pending) unit.put(keys.prekeys, confirmPrekeyUpload(record, record.pending.setId));
       }),
+  };
+}
+
+/** The outbox's rows. Event ids are time-ordered, so key order is the order of writing. */
+function draftCalls(core: EngineCore): Pick<CryptoApi, 'keepDraft' | 'dropDraft' | 'drafts'> {
+  return {
+    keepDraft: ({ draft }) => core.run(async (unit) => unit.put(keys.draft(draft.eventId), draft)),
+    dropDraft: ({ eventId }) => core.run(async (unit) => unit.remove(keys.draft(eventId))),
+    drafts: () => core.run(async (unit) => [...(await unit.list<Draft>(keys.drafts)).values()]),
   };
 }
 
@@ -72,6 +81,7 @@ export function createEngine(options: EngineOptions): CryptoApi {
     ),
     ...bind(accounts, 'revokeOwnDevice', 'wipe'),
     ...prekeyCalls(core),
+    ...draftCalls(core),
     ...bind(new Identities(core), 'ingestLogs', 'logsNeeded', 'identities', 'acceptIdentity'),
     ...bind(new PairwiseLink(core), 'startSessions'),
     ...bind(

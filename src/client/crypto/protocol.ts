@@ -115,6 +115,19 @@ export interface SealedMessage {
   readonly dmDevices: readonly DeviceRef[] | null;
 }
 
+/** A message on its way: durable (encrypted at rest like every record) until the server has it. */
+export interface Draft {
+  readonly eventId: EventId;
+  readonly channelId: ChannelId;
+  readonly class: EventClass;
+  readonly content: Content;
+  readonly refId: EventId | null;
+  readonly mentions: readonly AccountId[];
+  readonly createdAt: number;
+  /** Why it was finally refused, as an error code; null while it waits or is being sent. */
+  readonly failure: string | null;
+}
+
 /** What must be fetched before a conversation can be written to (or read). */
 export interface MissingKeys {
   readonly logs: readonly { readonly accountId: AccountId; readonly fromSeq: number }[];
@@ -207,6 +220,12 @@ export interface CryptoApi {
    *  `distributed` says the server has them; call until empty. */
   distribute(input: { conversation: ConversationRef; now: number }): Promise<readonly OutgoingPacket[]>;
   distributed(input: { channelId: ChannelId }): Promise<void>;
+
+  // ---- The outbox
+  keepDraft(input: { draft: Draft }): Promise<void>;
+  dropDraft(input: { eventId: EventId }): Promise<void>;
+  /** Every kept draft, oldest first. */
+  drafts(): Promise<readonly Draft[]>;
 
   // ---- Receiving
   receivePackets(input: { packets: readonly MailboxPacket[]; now: number }): Promise<ReceiveReport>;

@@ -130,6 +130,8 @@ export const keys = {
   sent: (eventId: EventId) => `sent/${hexOf(eventId)}`,
   /** The one unacknowledged send of a channel. */
   inFlight: (channelId: ChannelId) => `in-flight/${hexOf(channelId)}`,
+  draft: (eventId: EventId) => `draft/${hexOf(eventId)}`,
+  drafts: 'draft/',
   /** Chain packets made outside a send, until the server has them. */
   handing: (channelId: ChannelId) => `handing/${hexOf(channelId)}`,
   parked: (seq: number) => `parked/${String(seq).padStart(16, '0')}`,

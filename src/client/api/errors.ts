@@ -1,0 +1,21 @@
+// One place where failures of calls become typed payloads.
+import { TRPCClientError } from '@trpc/client';
+import type { AppErrorPayload } from '#shared/errors.ts';
+
+/** A failure without an answer: the network, a closed socket, a time-out. */
+export type CallFailure = AppErrorPayload | { readonly code: 'unreachable' };
+
+interface ErrorData {
+  readonly app?: AppErrorPayload;
+}
+
+/** What went wrong with a call. Anything that is not an answer of the server is `unreachable`. */
+export function failureOf(error: unknown): CallFailure {
+  if (error instanceof TRPCClientError) {
+    const data = error.data as ErrorData | null | undefined;
+    if (data?.app) return data.app;
+  }
+  return { code: 'unreachable' };
+}
+
+export const isUnreachable = (error: unknown): boolean => failureOf(error).code === 'unreachable';

@@ -1,0 +1,126 @@
+// The live connection: one socket, a fresh tRPC client for each attempt with `live.events` as its first operation,
+// full-jitter back-off, and HTTP for calls while there is no socket.
+import type { LiveEvent } from '#shared/events.ts';
+import { createHttpApi, createSocketApi, type Api, type SocketApi } from './trpc.ts';
+
+export type LiveStatus = 'connecting' | 'online' | 'waiting' | 'stopped';
+
+export interface LiveOptions {
+  /** A valid access token; refreshes when needed. Rejects when the session is gone. */
+  readonly token: () => Promise<string>;
+  readonly currentToken: () => string | null;
+  /** The subscription is open and misses nothing from here on: load the bootstrap. */
+  readonly onOpened: (serverNow: number) => void;
+  readonly onEvent: (event: LiveEvent) => void;
+  /** The session was revoked: sign out. */
+  readonly onRevoked: () => void;
+}
+
+const REVOKED = 4401;
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 30_000;
+
+export class LiveConnection {
+  readonly #options: LiveOptions;
+  readonly #http: Api;
+  #status = $state<LiveStatus>('stopped');
+  #socket: SocketApi | null = null;
+  #isOpened = false;
+  #attempt = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(options: LiveOptions) {
+    this.#options = options;
+    this.#http = createHttpApi(options.currentToken);
+  }
+
+  get status(): LiveStatus {
+    return this.#status;
+  }
+
+  /** Calls go over the socket once it is open, over HTTP otherwise. */
+  get api(): Api {
+    return this.#socket && this.#isOpened ? this.#socket.api : this.#http;
+  }
+
+  start(): void {
+    if (this.#status !== 'stopped') return;
+    addEventListener('online', this.#retryNow);
+    addEventListener('offline', this.#goOffline);
+    this.#connect();
+  }
+
+  stop(): void {
+    this.#status = 'stopped';
+    removeEventListener('online', this.#retryNow);
+    removeEventListener('offline', this.#goOffline);
+    clearTimeout(this.#timer);
+    this.#drop();
+  }
+
+  /** Tries at once instead of waiting for the back-off. */
+  readonly #retryNow = (): void => {
+    if (this.#status !== 'waiting') return;
+    clearTimeout(this.#timer);
+    this.#connect();
+  };
+
+  readonly #goOffline = (): void => {
+    if (this.#status !== 'stopped') this.#wait();
+  };
+
+  #connect(): void {
+    this.#status = 'connecting';
+    this.#isOpened = false;
+    const socket = createSocketApi({
+      token: this.#options.token,
+      onOpen: () => undefined,
+      onClose: (code) => this.#closed(socket, code),
+    });
+    this.#socket = socket;
+    socket.api.live.events.subscribe(undefined, {
+      onData: (event) => this.#hear(socket, event),
+      onError: () => this.#closed(socket, undefined),
+    });
+  }
+
+  #hear(socket: SocketApi, event: LiveEvent): void {
+    if (socket !== this.#socket) return;
+    if (event.type === 'live.opened') {
+      this.#isOpened = true;
+      this.#attempt = 0;
+      this.#status = 'online';
+      this.#options.onOpened(event.now);
+      return;
+    }
+    if (event.type === 'server.draining') this.#attempt = 0;
+    this.#options.onEvent(event);
+  }
+
+  #closed(socket: SocketApi, code: number | undefined): void {
+    if (socket !== this.#socket || this.#status === 'stopped') return;
+    if (code === REVOKED) {
+      // The token of this socket is refused; a fresh one decides whether the session is really gone.
+      this.#wait();
+      this.#options.token().catch(() => this.#options.onRevoked());
+      return;
+    }
+    this.#wait();
+  }
+
+  #wait(): void {
+    this.#drop();
+    this.#status = 'waiting';
+    const longest = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#attempt);
+    this.#attempt += 1;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#connect(), Math.random() * longest);
+  }
+
+  #drop(): void {
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#isOpened = false;
+    void socket?.close().catch(() => undefined);
+  }
+}

@@ -1,0 +1,242 @@
+// A relay in memory for engine tests: it keeps logs, prekeys, mailboxes and one channel log per id, and does nothing
+// else. The crypto on both sides is the real engine over the real reference store.
+import { MemoryStore } from '#crypto/memory-store.ts';
+import { seededRng } from '#crypto/seeded-rng.ts';
+import {
+  timeOrderedId,
+  bytesToUuid,
+  parseEnvelopeHeader,
+  fromBase64Url,
+  toBase64Url,
+  H,
+  utf8,
+} from '#crypto/index.ts';
+import { createEngine } from '#client/crypto/engine.ts';
+import type {
+  ConversationRef,
+  CryptoApi,
+  Content,
+  DecryptResult,
+  SealedMessage,
+} from '#client/crypto/protocol.ts';
+import type { AccountLog, ClaimResult } from '#shared/devices.ts';
+import type { AccountId, ChannelId, DeviceId, DeviceRef, EventId } from '#shared/ids.ts';
+import type { MailboxPacket, OutgoingPacket } from '#shared/mailbox.ts';
+import type { ChannelEvent, EventClass } from '#shared/messages.ts';
+
+/** Cheap, deterministic stand-in for Argon2id: these tests are not about password hardness. */
+const quickKdf = (password: Uint8Array, params: { salt: Uint8Array }): Uint8Array => {
+  const half = H(password, params.salt);
+  const out = new Uint8Array(64);
+  out.set(half);
+  out.set(H(half), 32);
+  return out;
+};
+
+export interface Person {
+  readonly name: string;
+  readonly engine: CryptoApi;
+  readonly store: MemoryStore;
+  readonly accountId: AccountId;
+  readonly deviceId: DeviceId;
+}
+
+export class Exchange {
+  now = 1_800_000_000_000;
+  readonly logs = new Map<AccountId, string[]>();
+  readonly vaults = new Map<AccountId, string>();
+  readonly kdfs = new Map<AccountId, Parameters<CryptoApi['deriveLogin']>[0]['kdf']>();
+  readonly prekeys = new Map<DeviceId, { set: string; units: string[]; owner: AccountId }>();
+  readonly mail = new Map<DeviceId, MailboxPacket[]>();
+  readonly events = new Map<ChannelId, ChannelEvent[]>();
+  readonly certs = new Map<ChannelId, Record<string, string>>();
+  #seed = 0;
+  #mailSeq = 0;
+
+  engine(name: string): { engine: CryptoApi; store: MemoryStore } {
+    const store = new MemoryStore();
+    const rng = seededRng(utf8(`${name}/${this.#seed++}`));
+    return { engine: createEngine({ store, rng, argon2: quickKdf }), store };
+  }
+
+  async join(name: string): Promise<Person> {
+    const { engine, store } = this.engine(name);
+    const made = await engine.prepareAccount({ password: `${name}-password`, now: this.now });
+    await engine.adopt();
+    const { accountId, deviceId } = made;
+    this.logs.set(accountId, [...made.log]);
+    this.vaults.set(accountId, made.vault);
+    this.kdfs.set(accountId, made.kdf);
+    const person = { name, engine, store, accountId, deviceId };
+    await this.publish(person);
+    return person;
+  }
+
+  /** A second browser of the same person: log-in by password, root certifies the device. */
+  async addDevice(person: Person): Promise<Person> {
+    const { accountId, name } = person;
+    const { engine, store } = this.engine(`${name}-2`);
+    await engine.deriveLogin({ password: `${name}-password`, kdf: this.kdfs.get(accountId)! });
+    const log = this.logs.get(accountId)!;
+    const made = await engine.certifyDevice({
+      accountId,
+      vault: this.vaults.get(accountId)!,
+      log,
+      now: this.now,
+    });
+    await engine.adopt();
+    log.push(made.entry);
+    const device = { name: `${name}-2`, engine, store, accountId, deviceId: made.deviceId };
+    await this.publish(device);
+    return device;
+  }
+
+  async publish(person: Person): Promise<void> {
+    const status = { setId: null, setHash: null, remaining: 0, notAfter: null };
+    const upload = await person.engine.preparePrekeys({ status, now: this.now });
+    if (!upload) return;
+    this.prekeys.set(person.deviceId, { set: upload.set, units: [...upload.units], owner: person.accountId });
+    await person.engine.prekeysPublished();
+  }
+
+  conversation(
+    kind: 'text' | 'dm',
+    channelId: ChannelId,
+    people: readonly Person[],
+    epoch = 1,
+  ): ConversationRef {
+    const readers = [...new Set(people.map((p) => p.accountId))];
+    return { channelId, kind, epoch, devicesVersion: 1, readers };
+  }
+
+  logsFor(wanted: readonly { accountId: AccountId; fromSeq: number }[]): AccountLog[] {
+    return wanted.map(({ accountId, fromSeq }) => ({
+      accountId,
+      entries: this.logs.get(accountId)!.slice(fromSeq),
+      devices: [],
+    }));
+  }
+
+  claim(targets: readonly DeviceRef[]): ClaimResult[] {
+    return targets.map((target) => {
+      const held = this.prekeys.get(target.deviceId);
+      if (!held) return { ...target, status: 'refused', reason: 'no_keys' };
+      return { ...target, status: 'claimed', set: held.set, unit: held.units.shift() ?? null };
+    });
+  }
+
+  async prepare(person: Person, conversation: ConversationRef): Promise<void> {
+    const { engine } = person;
+    const first = await engine.missingKeys({ conversation, logsFresh: false, now: this.now });
+    await engine.ingestLogs({ logs: this.logsFor(first.logs) });
+    const { bundles } = await engine.missingKeys({ conversation, logsFresh: true, now: this.now });
+    await engine.startSessions({ claims: this.claim(bundles), now: this.now });
+  }
+
+  post(person: Person, packets: readonly OutgoingPacket[]): void {
+    for (const packet of packets) {
+      const queue = this.mail.get(packet.deviceId) ?? [];
+      this.mail.set(packet.deviceId, queue);
+      queue.push({
+        seq: ++this.#mailSeq,
+        senderAccountId: person.accountId,
+        senderDeviceId: person.deviceId,
+        bytes: packet.bytes,
+        createdAt: this.now,
+      });
+    }
+  }
+
+  /** Appends a sealed message to the channel's log as the server would. */
+  append(person: Person, sealed: SealedMessage): ChannelEvent {
+    const view = parseEnvelopeHeader(fromBase64Url(sealed.envelope));
+    const channelId = bytesToUuid(view.channelId) as ChannelId;
+    const log = this.events.get(channelId) ?? [];
+    this.events.set(channelId, log);
+    if (sealed.chainCert && view.chain) {
+      const certs = this.certs.get(channelId) ?? {};
+      this.certs.set(channelId, { ...certs, [toBase64Url(view.chain.chainId)]: sealed.chainCert });
+    }
+    const event: ChannelEvent = {
+      channelId,
+      seq: log.length + 1,
+      eventId: sealed.eventId,
+      class: view.class as EventClass,
+      ordinal: log.length + 1,
+      senderAccountId: person.accountId,
+      senderDeviceId: person.deviceId,
+      refId: view.ref ? (bytesToUuid(view.ref) as EventId) : null,
+      epoch: view.epoch,
+      envelope: sealed.envelope,
+      stub: null,
+      frankTag: null,
+      createdAt: this.now,
+    };
+    log.push(event);
+    return event;
+  }
+
+  newEventId(): EventId {
+    this.now += 10;
+    return bytesToUuid(timeOrderedId(this.now, seededRng(utf8(`event ${this.now}`)))) as EventId;
+  }
+
+  async say(person: Person, conversation: ConversationRef, text: string): Promise<ChannelEvent> {
+    return this.send(person, conversation, { type: 'text', text, replyTo: null });
+  }
+
+  async send(person: Person, conversation: ConversationRef, content: Content): Promise<ChannelEvent> {
+    await this.prepare(person, conversation);
+    const eventId = this.newEventId();
+    const eventClass = content.type === 'text' || content.type === 'unknown' ? 'message' : content.type;
+    const refId = 'target' in content ? content.target : null;
+    const sealed = await person.engine.encrypt({
+      conversation,
+      eventId,
+      class: eventClass,
+      content,
+      refId,
+      now: this.now,
+    });
+    this.post(person, sealed.packets);
+    const event = this.append(person, sealed);
+    await person.engine.acknowledge({ channelId: conversation.channelId, eventId });
+    return event;
+  }
+
+  /** Takes the mail, fetching logs it asks for, and opens the whole channel log. */
+  async read(person: Person, conversation: ConversationRef): Promise<DecryptResult[]> {
+    await this.collect(person);
+    const { channelId, kind, epoch, readers } = conversation;
+    const needed = await person.engine.logsNeeded({ accounts: readers.map((accountId) => ({ accountId })) });
+    await person.engine.ingestLogs({ logs: this.logsFor(needed) });
+    const results = await person.engine.decrypt({
+      channelId,
+      kind,
+      epoch,
+      members: kind === 'dm' ? readers : null,
+      events: this.events.get(channelId) ?? [],
+      chainCerts: this.certs.get(channelId) ?? {},
+      now: this.now,
+    });
+    return [...results];
+  }
+
+  async collect(person: Person): Promise<void> {
+    let packets = this.mail.get(person.deviceId) ?? [];
+    for (let round = 0; round < 4; round++) {
+      const report = await person.engine.receivePackets({ packets, now: this.now });
+      const done = new Set(report.done);
+      this.mail.set(
+        person.deviceId,
+        (this.mail.get(person.deviceId) ?? []).filter((p) => !done.has(p.seq)),
+      );
+      if (report.needLogs.length === 0) return;
+      await person.engine.ingestLogs({ logs: this.logsFor(report.needLogs) });
+      packets = [];
+    }
+  }
+}
+
+export const textsOf = (results: readonly DecryptResult[]): (string | null)[] =>
+  results.map((r) => (r.status === 'decrypted' && r.content.type === 'text' ? r.content.text : null));
