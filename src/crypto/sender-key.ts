@@ -48,7 +48,7 @@ export interface ReceiveContext {
   readonly minEpoch: number;
   /** Highest server time seen at any lower seq (P7). */
   readonly minCreatedAt: number;
-  /** First epoch in which the sender's account or device may no longer write, if it was removed or revoked. */
+  /** First epoch in which the sender may no longer write (removed, device revoked); 0 if it never was a reader. */
   readonly removedFromEpoch?: number | undefined;
   /** Only for the least-recently-used bounds, ms. */
   readonly now: number;

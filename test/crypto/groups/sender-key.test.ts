@@ -163,7 +163,7 @@ describe('sender keys under attack', () => {
       { peer: ada.device, payload },
       { ...genuine },
       structuredClone(genuine),
-      Object.assign(Object.create(genuine) as AuthenticatedPacket, { payload }),
+      Object.create(genuine) as AuthenticatedPacket,
       JSON.parse(JSON.stringify(genuine)) as AuthenticatedPacket,
     ];
     for (const forged of forgeries) expectCode('not_allowed', () => installChain(forged, context));
