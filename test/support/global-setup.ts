@@ -70,7 +70,8 @@ async function migratedDump(folder: string, script: string): Promise<string> {
   return path;
 }
 
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+/** Called by vitest; what it returns runs after the last test. */
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const url = process.env.TEST_DATABASE_URL;
   if (url) {
     const template = await createTemplate(url, migrations);

@@ -10,6 +10,8 @@ import { silentLogger, type Logger } from './log.ts';
 
 /** Prisma's named statements stay on the server per connection: more different texts than this stay unnamed. */
 const MAX_NAMED_STATEMENTS = 400;
+/** Type id of int8 in PostgreSQL's catalogue. */
+const INT8_OID = 20;
 const TRANSACTION_WAIT_MS = 15_000;
 const TRANSACTION_MS = 30_000;
 
@@ -63,10 +65,10 @@ export interface DatabaseOptions {
 
 /** int8 is lossless, as in Prisma; everything else as `pg` does it. */
 const rawTypes: pg.CustomTypesConfig = {
-  getTypeParser: ((oid: number, format?: 'text' | 'binary') => {
-    if (oid === pg.types.builtins.INT8 && format !== 'binary') return BigInt;
-    return format === 'binary' ? pg.types.getTypeParser(oid, 'binary') : pg.types.getTypeParser(oid, 'text');
-  }) as pg.CustomTypesConfig['getTypeParser'],
+  getTypeParser(oid: number, format: 'text' | 'binary' = 'text') {
+    if (oid === INT8_OID && format === 'text') return BigInt;
+    return pg.types.getTypeParser(oid, format as 'text') as (value: string) => unknown;
+  },
 };
 
 /** Names for Prisma's statements, at most `MAX_NAMED_STATEMENTS` of them; '' leaves a statement unnamed. */

@@ -1,13 +1,13 @@
 // Stores and checks the login secret (what the browser derives from the password; protocol P9) with Argon2id at
 // the OWASP floor: 19 MiB, two passes, one lane. At most three run at once, so that log-ins cannot starve the
 // thread pool that file access and name look-ups share.
-import { Algorithm, hash, verify, type Options } from '@node-rs/argon2';
+import { hash, verify, type Options } from '@node-rs/argon2';
 import { randomBytes } from 'node:crypto';
 
 const MAX_CONCURRENT = 3;
 const OPTIONS: Options = {
   // The package declares its algorithms as a const enum, which isolated modules cannot read: 2 is Argon2id.
-  algorithm: 2 as Algorithm,
+  algorithm: 2,
   memoryCost: 19 * 1024,
   timeCost: 2,
   parallelism: 1,

@@ -1,0 +1,69 @@
+// Token buckets, one per class and key: `burst` at once, then `perSecond`. In process; answers are promises so that
+// a shared store can take its place on many nodes.
+import type { Clock } from './clock.ts';
+import { systemClock } from './clock.ts';
+
+export interface RateLimit {
+  /** Most tokens a bucket holds. */
+  readonly burst: number;
+  /** Tokens it regains per second. */
+  readonly perSecond: number;
+}
+
+export type RateVerdict =
+  { readonly allowed: true } | { readonly allowed: false; readonly retryAfterMs: number };
+
+interface Bucket {
+  tokens: number;
+  /** When `tokens` was true, in milliseconds. */
+  at: number;
+}
+
+/** Buckets kept before full ones, which say nothing, are swept out. */
+const SWEEP_AT = 10_000;
+
+function sweep(buckets: Map<string, Bucket>, limit: RateLimit, now: number): void {
+  for (const [key, { tokens, at }] of buckets) {
+    if (tokens + ((now - at) / 1000) * limit.perSecond >= limit.burst) buckets.delete(key);
+  }
+}
+
+export class RateLimiter<Class extends string> {
+  readonly #limits: Readonly<Record<Class, RateLimit>>;
+  readonly #clock: Clock;
+  readonly #buckets = new Map<Class, Map<string, Bucket>>();
+
+  constructor(limits: Readonly<Record<Class, RateLimit>>, clock: Clock = systemClock) {
+    this.#limits = limits;
+    this.#clock = clock;
+  }
+
+  /** Takes `cost` tokens from the bucket of `key`, or says in how many milliseconds there will be enough. */
+  async take(cls: Class, key: string, cost = 1): Promise<RateVerdict> {
+    const limit = this.#limits[cls];
+    const buckets = this.#bucketsOf(cls);
+    const now = this.#clock.now();
+    const bucket = buckets.get(key) ?? { tokens: limit.burst, at: now };
+    // A clock that steps back gives nothing and takes nothing.
+    const elapsedMs = Math.max(0, now - bucket.at);
+    bucket.tokens = Math.min(limit.burst, bucket.tokens + (elapsedMs / 1000) * limit.perSecond);
+    bucket.at = now;
+    if (!buckets.has(key)) {
+      if (buckets.size >= SWEEP_AT) sweep(buckets, limit, now);
+      buckets.set(key, bucket);
+    }
+    if (bucket.tokens < cost) {
+      return { allowed: false, retryAfterMs: Math.ceil(((cost - bucket.tokens) / limit.perSecond) * 1000) };
+    }
+    bucket.tokens -= cost;
+    return { allowed: true };
+  }
+
+  #bucketsOf(cls: Class): Map<string, Bucket> {
+    const known = this.#buckets.get(cls);
+    if (known) return known;
+    const made = new Map<string, Bucket>();
+    this.#buckets.set(cls, made);
+    return made;
+  }
+}
