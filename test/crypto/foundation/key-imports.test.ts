@@ -116,6 +116,9 @@ describe('A13 Ed25519 signatures: all backends agree', () => {
     expectCode('bad_signature', () => verifySigned(keys.publicKey, 'prekey-set', fields, signature));
     expectCode('bad_signature', () => verifySigned(keys.publicKey, 'otk', utf8('fields2'), signature));
     expectCode('bad_signature', () => verifySigned(keys.publicKey, 'otk', fields, signature.slice(1)));
+    // The zero byte keeps a label from running into its fields.
+    expect(ed25519Verify(keys.publicKey, utf8('cl1/sig/otk\0fields'), signature)).toBe(true);
+    expectCode('bad_signature', () => verifySigned(keys.publicKey, 'otkf', utf8('ields'), signature));
   });
 });
 

@@ -25,6 +25,7 @@ import {
   type DeviceKind,
 } from '#crypto/device.ts';
 import { ed25519KeyPair, sign } from '#crypto/primitives.ts';
+import { BAD_ED25519 } from '../support/bad-keys.ts';
 import { expectCode } from '../support/expect-code.ts';
 import {
   addDevice,
@@ -181,6 +182,52 @@ describe('A02–A05 the server rewrites history', () => {
       .done();
     const second = forge(ada.log, { op: 0, body: genesisBody, ...signer });
     expectCode('not_allowed', () => extendAccountLog(ada.log, [second]));
+  });
+});
+
+describe('A05 forged beginnings', () => {
+  const ada = makeAccount('ada', 1);
+  const honest = {
+    prevHash: new Uint8Array(32),
+    signerKind: 0,
+    signerId: rootFingerprint(ada.root.publicKey),
+    secretKey: ada.root.secretKey,
+  };
+
+  function forgeGenesis(change: Partial<typeof honest>): Uint8Array {
+    const g = { ...honest, ...change };
+    const body = new Writer().u8(1).fixed(ada.root.publicKey, 32).varint(NOW).fixed(new Uint8Array(16), 16);
+    const w = new Writer().u8(1).fixed(ada.log.accountId, 16).u32(0).fixed(g.prevHash, 32).u8(0);
+    const fields = w.bytes(body.done(), 512).u8(g.signerKind).fixed(g.signerId, 16).done();
+    return concat(fields, sign(g.secretKey, 'acct-log', fields));
+  }
+
+  it('A05 a genesis is signed by the root it names, as root, and has no predecessor', () => {
+    expect(openAccountLog([forgeGenesis({})]).aid).toEqual(ada.log.aid);
+    const stranger = ed25519KeyPair(ada.rng);
+    expectCode('bad_signature', () => openAccountLog([forgeGenesis({ secretKey: stranger.secretKey })]));
+    const otherId = { signerId: rootFingerprint(stranger.publicKey) };
+    expectCode('bad_signature', () => openAccountLog([forgeGenesis(otherId)]));
+    expectCode('not_allowed', () => openAccountLog([forgeGenesis({ signerKind: 1 })]));
+    expectCode('malformed', () => openAccountLog([forgeGenesis({ prevHash: new Uint8Array(32).fill(1) })]));
+    for (const at of [0, 20, 60, 100, ada.entries[0]!.length - 1]) {
+      const bad = ada.entries[0]!.slice();
+      bad[at]! ^= 1;
+      expect(() => openAccountLog([bad]), `byte ${at}`).toThrow();
+    }
+  });
+
+  it('A03 a run with an entry left out is refused even where all of it is known', () => {
+    const bob = makeAccount('bob', 3);
+    const [first, , third, fourth] = bob.entries;
+    expectCode('malformed', () => extendAccountLog(bob.log, [first!, third!, fourth!]));
+    expectCode('malformed', () => extendAccountLog(bob.log, [fourth!, fourth!]));
+  });
+
+  it.each(BAD_ED25519.filter(({ key }) => key.length === 32))('A13 refuses as root: $name', ({ key }) => {
+    const account = { accountId: ada.log.accountId, createdAt: NOW };
+    const root = { publicKey: key, secretKey: ada.root.secretKey };
+    expectCode('bad_key', () => openAccountLog([createGenesis({ ...account, root }, ada.rng)]));
   });
 });
 
