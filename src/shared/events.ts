@@ -9,7 +9,10 @@ import type { OwnAccount, PresenceEntry, Profile } from './users.ts';
 
 export type LeaveReason = 'left' | 'kicked' | 'banned' | 'deleted';
 
-/** Structural events carry the version they produce; a jump makes the client refetch that community. */
+/**
+ * Structural events carry the version they produce. All events of one change share it: a client drops older ones,
+ * applies those of its own version or the next, and refetches the community on a jump.
+ */
 interface Structural {
   readonly communityId: CommunityId;
   readonly version: number;
@@ -102,4 +105,6 @@ export type Audience =
   | { readonly to: 'channel'; readonly channelId: ChannelId; readonly communityId: CommunityId | null }
   /** Sockets focused on the channel (typing). */
   | { readonly to: 'focused'; readonly channelId: ChannelId; readonly except: AccountId }
+  /** One subscription: the presence it watches. */
+  | { readonly to: 'connection'; readonly connectionId: string }
   | { readonly to: 'everyone' };
