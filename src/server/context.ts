@@ -6,6 +6,7 @@ import type { LiveHub } from './platform/live-hub.ts';
 import type { LiveEvent } from '#shared/events.ts';
 import type { DeviceId } from '#shared/ids.ts';
 import type { Actor, Deps } from './deps.ts';
+import type { ConnectionData } from './live-publisher.ts';
 
 export interface CookieOptions {
   /** Seconds; 0 removes the cookie. */
@@ -30,7 +31,7 @@ export interface RequestInfo {
 export interface SocketInfo {
   readonly socket: WebSocket;
   readonly stream: Socket;
-  readonly hub: LiveHub<LiveEvent>;
+  readonly hub: LiveHub<LiveEvent, ConnectionData>;
   /** In flight now; bounded by trpc.ts. */
   operations: number;
   subscriptions: number;

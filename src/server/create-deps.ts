@@ -39,7 +39,9 @@ export function createDeps(options: DepsOptions, live: LivePublisher): Deps {
     lockout: new Lockout({ clock, ...(sleep ? { sleep } : {}) }),
     live,
     sends: createSendQueue({ db, log, clock }),
-    presence: new PresenceRegistry(clock),
+    presence: new PresenceRegistry(clock, ({ id }, event) =>
+      live.publish({ to: 'connection', connectionId: id }, event),
+    ),
     typing: new TypingRegistry(clock),
   };
 }

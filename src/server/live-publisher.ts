@@ -14,6 +14,8 @@ export const topics = {
   community: (id: string) => `community:${id}`,
   channel: (id: string) => `channel:${id}`,
   focused: (id: string) => `focused:${id}`,
+  /** One subscription: presence it watches. */
+  connection: (id: string) => `connection:${id}`,
   everyone: 'everyone',
 } as const;
 
@@ -33,6 +35,8 @@ export function topicOf(audience: Audience): string {
         : topics.channel(audience.channelId);
     case 'focused':
       return topics.focused(audience.channelId);
+    case 'connection':
+      return topics.connection(audience.connectionId);
     case 'everyone':
       return topics.everyone;
   }

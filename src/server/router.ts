@@ -6,7 +6,9 @@ import { devicesRouter } from './domains/devices/devices.router.ts';
 import { prekeysRouter } from './domains/devices/prekeys.router.ts';
 import { instanceRouter } from './domains/instance/instance.router.ts';
 import { invitesRouter } from './domains/invites/invites.router.ts';
+import { liveRouter, presenceRouter } from './domains/live/live.router.ts';
 import { mailboxRouter } from './domains/mailbox/mailbox.router.ts';
+import { cursorsRouter, messagesRouter } from './domains/messages/messages.router.ts';
 import { rolesRouter } from './domains/roles/roles.router.ts';
 import { sessionsRouter } from './domains/sessions/sessions.router.ts';
 import { usersRouter } from './domains/users/users.router.ts';
@@ -15,14 +17,18 @@ import { router } from './trpc.ts';
 export const appRouter = router({
   auth: authRouter,
   channels: channelsRouter,
+  cursors: cursorsRouter,
   communities: communitiesRouter,
   devices: devicesRouter,
   dms: dmsRouter,
   groups: groupsRouter,
   instance: instanceRouter,
   invites: invitesRouter,
+  live: liveRouter,
   mailbox: mailboxRouter,
+  messages: messagesRouter,
   prekeys: prekeysRouter,
+  presence: presenceRouter,
   roles: rolesRouter,
   sessions: sessionsRouter,
   users: usersRouter,

@@ -60,6 +60,7 @@ export async function openLive(
     data: { accountId, focus: null },
   });
   signal.addEventListener('abort', () => deps.presence.leave(connection), { once: true });
+  connection.join(topics.connection(connection.id));
   await joinAudiences(deps, connection);
   if (!signal.aborted) deps.presence.arrive(socket.socket, connection, account.presence);
   return events;

@@ -10,6 +10,9 @@ import type { ConnectionData } from '../../live-publisher.ts';
 
 export type Connection = LiveConnection<LiveEvent, ConnectionData>;
 
+/** Hands an event to one connection. */
+type Tell = (connection: Connection, event: LiveEvent) => void;
+
 interface Person {
   readonly connections: Set<Connection>;
   choice: PresenceChoice;
@@ -19,14 +22,16 @@ interface Person {
 
 export class PresenceRegistry {
   readonly #clock: Clock;
+  readonly #tell: Tell;
   readonly #people = new Map<AccountId, Person>();
   readonly #watchers = new Map<AccountId, Set<Connection>>();
   readonly #watched = new Map<Connection, ReadonlySet<AccountId>>();
   readonly #bySocket = new WeakMap<object, Connection>();
   readonly #changed = new Set<AccountId>();
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, tell: Tell) {
     this.#clock = clock;
+    this.#tell = tell;
   }
 
   /** A live subscription opened on this socket. */
@@ -97,7 +102,7 @@ export class PresenceRegistry {
       }
     }
     this.#changed.clear();
-    for (const [connection, entries] of news) connection.send({ type: 'presence.changed', entries });
+    for (const [connection, entries] of news) this.#tell(connection, { type: 'presence.changed', entries });
   }
 
   #expire(): void {
