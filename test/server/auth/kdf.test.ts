@@ -1,0 +1,86 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { kdfParamsSchema } from '#shared/auth.ts';
+import { caller, testDeps, testRequest, type TestDeps } from '../../support/deps.ts';
+import { registerPerson, type Person } from '../../support/people.ts';
+import { openTestDatabase, type TestDatabase } from '../../support/test-db.ts';
+
+let db: TestDatabase;
+let world: TestDeps;
+let ada: Person;
+
+beforeAll(async () => {
+  db = await openTestDatabase();
+  world = await testDeps(db);
+  ada = await registerPerson(world.deps, { username: 'ada' });
+});
+afterAll(() => db.close());
+
+const kdf = (username: string) => caller(world.deps, null).auth.kdf({ username });
+
+/** The statements one call runs, by name. */
+async function statementsOf(call: () => Promise<unknown>): Promise<string[]> {
+  const names: string[] = [];
+  const { query } = db;
+  db.query = (name, sql, params) => {
+    names.push(name);
+    return query(name, sql, params);
+  };
+  try {
+    await call();
+  } finally {
+    db.query = query;
+  }
+  return names;
+}
+
+describe('auth.kdf', () => {
+  it('gives unknown names a salt of the same shape, always the same one', async () => {
+    const first = await kdf('nobody.here');
+    expect(kdfParamsSchema.safeParse(first).success).toBe(true);
+    expect(await kdf('nobody.here')).toEqual(first);
+    expect(await kdf('  NOBODY.here ')).toEqual(first);
+    expect((await kdf('nobody.there')).salt).not.toBe(first.salt);
+    const known = await kdf('ada');
+    expect(Object.keys(known)).toEqual(Object.keys(first));
+    expect({ ...known, salt: '' }).toEqual({ ...first, salt: '' });
+    expect(known.salt).toHaveLength(first.salt.length);
+  });
+
+  it('does the same work for known and unknown names', async () => {
+    expect(await statementsOf(() => kdf('ada'))).toEqual(await statementsOf(() => kdf('nobody.else')));
+  });
+
+  it('keeps the salts of two servers apart', async () => {
+    const { deps } = world;
+    const other = { ...deps, secrets: { ...deps.secrets, kdfFakeKey: new Uint8Array(32).fill(7) } };
+    const theirs = await caller(other, null).auth.kdf({ username: 'nobody.here' });
+    expect(theirs.salt).not.toBe((await kdf('nobody.here')).salt);
+  });
+});
+
+async function medianMs(run: () => Promise<unknown>): Promise<number> {
+  const times: number[] = [];
+  for (let i = 0; i < 7; i += 1) {
+    const start = performance.now();
+    await run().catch(() => undefined);
+    times.push(performance.now() - start);
+  }
+  return times.sort((a, b) => a - b)[3] ?? 0;
+}
+
+describe('log-in of unknown names', () => {
+  it('answers the same error after the same hashing work', async () => {
+    const { loginSecret } = ada;
+    const wrong = `${loginSecret.slice(0, -4)}AAAA`;
+    let turn = 0;
+    const from = () => testRequest({ address: `10.0.0.${(turn += 1)}` });
+    const known = await medianMs(() =>
+      caller(world.deps, null, from()).auth.login({ username: 'ada', loginSecret: wrong }),
+    );
+    const unknown = await medianMs(() =>
+      caller(world.deps, null, from()).auth.login({ username: 'nobody.here', loginSecret: wrong }),
+    );
+    expect(unknown).toBeGreaterThan(known / 3);
+    expect(known).toBeGreaterThan(unknown / 3);
+  });
+});
