@@ -92,15 +92,17 @@ export function installChain(packet: AuthenticatedPacket, context: InstallContex
   const known = findChain(context.existing, cert.chainId);
   const fresh = freshChain(context, payload, { origin: 'direct', historyUpTo: null });
   if (!known) return bounded(fresh, context.existing);
-  if (known.origin !== 'forwarded') return alone(extendBack(known, payload));
-  // the owner's word replaces a third person's; what was seen stays seen
-  const { seenIters, seenSeqs, seenLinks } = known;
-  return alone({ ...fresh, archived: known.archived, seenIters, seenSeqs, seenLinks });
+  if (known.origin === 'direct') return alone(extendBack(known, payload));
+  // the owner's word replaces anybody else's; what was seen stays seen
+  const { archived, seenIters, seenSeqs, seenLinks } = known;
+  const replaced = { ...fresh, archived, seenIters, seenSeqs, seenLinks };
+  return alone(known.origin === 'own' ? withEarlierKeys(replaced, known) : replaced);
 }
 
 /**
  * Accepts a chain from somebody who does not own it: an own device (any chain), or another member (shareable chains,
- * for history up to now only). It never replaces and never extends a chain that is already held. Throws `not_allowed`.
+ * for history up to now only). It never replaces and never extends a chain that is held, except one from another member
+ * that has opened nothing: a wrong key can not keep the right one out. Throws `not_allowed`.
  */
 export function installForwardedChain(packet: AuthenticatedPacket, context: ForwardContext): Installed {
   const payload = decodePairwise(packet);
@@ -108,13 +110,16 @@ export function installForwardedChain(packet: AuthenticatedPacket, context: Forw
   if (payload.kind !== 'forwarded-chain')
     throw new CryptoError('malformed', 'packet is not a forwarded chain');
   ensure(equalBytes(payload.cert, cert.bytes), 'mismatch', 'forwarded with another certificate');
-  ensure(!findChain(context.existing, cert.chainId), 'not_allowed', 'forwarded chain is already held');
+  const known = findChain(context.existing, cert.chainId);
+  const idle = known?.origin === 'forwarded' && known.seenIters.length === 0;
+  ensure(!known || idle, 'not_allowed', 'forwarded chain is already held');
   const own = equalBytes(packet.peer.aid, context.ownAid);
   ensure(own || cert.shareable, 'not_allowed', 'chain is not shareable');
   const source = own
     ? ({ origin: 'own', historyUpTo: null } as const)
     : ({ origin: 'forwarded', historyUpTo: context.historyUpTo } as const);
-  return bounded(freshChain(context, payload, source), context.existing);
+  const chain = freshChain(context, payload, source);
+  return known ? alone({ ...chain, archived: known.archived }) : bounded(chain, context.existing);
 }
 
 /** The chain with this id, if held. */
@@ -273,6 +278,14 @@ function extendBack(
   ensure(equalBytes(path.chainKey, known.chainKey), 'mismatch', 'chain does not lead to the one held');
   const earlier = path.skipped.filter((key) => key.iter < known.startIter);
   return { ...known, startIter: keys.startIter, skipped: [...earlier, ...known.skipped] };
+}
+
+/** Keeps what an own device gave for positions before the owner's start; a wrong key among them opens nothing. */
+function withEarlierKeys(chain: ReceiverChain, known: ReceiverChain): ReceiverChain {
+  if (known.startIter >= chain.startIter) return chain;
+  const kept = known.skipped.filter((key) => key.iter < chain.startIter);
+  const ahead = derive(known.chainKey, known.iter, chain.startIter).skipped;
+  return { ...chain, startIter: known.startIter, skipped: [...kept, ...ahead] };
 }
 
 /** Steps from `from` to `to`, collecting the message keys passed over. */

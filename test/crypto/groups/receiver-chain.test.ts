@@ -181,6 +181,32 @@ describe('receiver chains', () => {
     expect(openGroupEvent(chain, speaker.say('now'), CONTEXT).opened.iter).toBe(0);
   });
 
+  it('lets the owner correct a wrong key from an own device, and keeps the positions only that device gave', () => {
+    const { ada: speaker } = pair('own/corrected');
+    const events = ['0', '1', '2', '3'].map((text) => speaker.say(text));
+    const own = forwarded(speaker.chain, { from: carol, startIter: 0 });
+    const used = openGroupEvent(own, events[0]!, CONTEXT).chain;
+    const both = reinstall(used, speaker.chain, 2);
+    expect([both.origin, both.startIter, both.iter]).toEqual(['direct', 0, 2]);
+    for (const event of events.slice(1)) openGroupEvent(both, event, CONTEXT);
+    expectCode('replay', () => openGroupEvent(both, events[0]!, CONTEXT));
+    const wrong = forwarded(speaker.chain, { from: carol, startIter: 0, chainKey: new Uint8Array(32) });
+    const corrected = reinstall(wrong, speaker.chain, 2);
+    expect(openGroupEvent(corrected, events[2]!, CONTEXT).opened.iter).toBe(2);
+    expectCode('bad_mac', () => openGroupEvent(corrected, events[1]!, CONTEXT));
+    expect(reinstall(wrong, speaker.chain, 0).startIter).toBe(0);
+  });
+
+  it('A61 a wrong forwarded chain does not keep the right one out', () => {
+    const { ada: speaker } = pair('a61/squat', { shareable: true });
+    const event = speaker.say('history');
+    const wrong = forwarded(speaker.chain, { chainKey: new Uint8Array(32).fill(1) });
+    const right = forwarded(speaker.chain, { existing: [wrong] });
+    const opened = openGroupEvent(right, event, CONTEXT).chain;
+    // one that has opened something stays
+    expectCode('not_allowed', () => forwarded(speaker.chain, { existing: [opened] }));
+  });
+
   it('A98 bounds skipped keys per channel, least recently used chains first', () => {
     const chains = Array.from({ length: 6 }, (_, i): ReceiverChain => {
       const held = received(ada, chainOf(ada, `bound/${i}`));
