@@ -7,7 +7,7 @@ import type { Context, RequestInfo } from '#server/context.ts';
 import type { Actor, Deps } from '#server/deps.ts';
 import type { Database } from '#server/platform/db.ts';
 import { parseEnv, type Env } from '#server/platform/env.ts';
-import { silentLogger } from '#server/platform/log.ts';
+import { silentLogger, type Logger } from '#server/platform/log.ts';
 import { loadSecrets, type Secrets } from '#server/platform/secrets.ts';
 import { AppError, type AppErrorPayload } from '#shared/errors.ts';
 import { rateLimits, type RateClass } from '#shared/limits.ts';
@@ -45,6 +45,13 @@ export function testSecrets(): Promise<Secrets> {
   return secrets;
 }
 
+/** Silent but for failures nobody expects: those show their cause in the test's output. */
+export const testLogger: Logger = {
+  ...silentLogger,
+  error: (event, fields) => console.error(event, fields?.procedure ?? '', fields?.cause ?? ''),
+  child: () => testLogger,
+};
+
 /** Token buckets no test runs into by accident. */
 export const roomyRates = Object.fromEntries(
   Object.keys(rateLimits).map((name) => [name, { burst: 100_000, perSecond: 100_000 }]),
@@ -66,7 +73,7 @@ export async function testDeps(db: Database, options: Partial<DepsOptions> = {})
   const deps = createDeps(
     {
       env: testEnv(),
-      log: silentLogger,
+      log: testLogger,
       clock,
       db,
       secrets: await testSecrets(),

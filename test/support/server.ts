@@ -2,8 +2,7 @@
 import { createApp, type App } from '#server/app.ts';
 import type { DepsOptions } from '#server/create-deps.ts';
 import { systemClock } from '#server/platform/clock.ts';
-import { silentLogger } from '#server/platform/log.ts';
-import { origin, roomyRates, testEnv, testSecrets } from './deps.ts';
+import { origin, roomyRates, testEnv, testLogger, testSecrets } from './deps.ts';
 import { openTestDatabase, type TestDatabase } from './test-db.ts';
 
 export interface TestServer {
@@ -22,7 +21,7 @@ export async function startTestServer(
   const db = options.db ?? (await openTestDatabase());
   const app = await createApp({
     env: testEnv(),
-    log: silentLogger,
+    log: testLogger,
     clock: systemClock,
     secrets: await testSecrets(),
     rates: roomyRates,

@@ -29,11 +29,14 @@ async function limited<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
+/** The library checks secrets as UTF-8 text (it refuses other bytes), so both directions see base64. */
+const textOf = (secret: Uint8Array): string => Buffer.from(secret).toString('base64');
+
 /** Hash of a secret nobody knows, to spend the same work on people who do not exist. */
 let nobody: Promise<string> | null = null;
 
 /** Hashes a login secret; returns a PHC string (`$argon2id$…`, about 100 characters). */
-export const hashLoginSecret = (secret: Uint8Array): Promise<string> => limited(() => hash(secret, OPTIONS));
+export const hashLoginSecret = (secret: Uint8Array): Promise<string> => limited(() => hash(textOf(secret), OPTIONS));
 
 /**
  * Whether `secret` belongs to `stored`. Pass null for an unknown person: it takes the same time and is false.
@@ -41,6 +44,6 @@ export const hashLoginSecret = (secret: Uint8Array): Promise<string> => limited(
  */
 export async function verifyLoginSecret(stored: string | null, secret: Uint8Array): Promise<boolean> {
   const reference = stored ?? (await (nobody ??= hashLoginSecret(randomBytes(32))));
-  const matches = await limited(() => verify(reference, secret).catch(() => false));
+  const matches = await limited(() => verify(reference, textOf(secret)).catch(() => false));
   return stored !== null && matches;
 }
