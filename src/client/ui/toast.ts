@@ -1,24 +1,27 @@
-// The only way to raise a toast. At most three are shown; they leave after six seconds, errors stay until closed.
-import { toast } from 'svelte-sonner';
-import ToastCard from './ToastCard.svelte';
+// The only way to raise a toast. Toaster.svelte, placed once, shows them: at most three, six seconds each; errors stay.
+import { writable, type Readable } from 'svelte/store';
 import type { ToastInput } from './toast-types.ts';
 
-const SHOWN_MS = 6000;
+export interface ToastEntry extends ToastInput {
+  id: string;
+}
+
+const MAX_SHOWN = 3;
+const queue = writable<readonly ToastEntry[]>([]);
 let counter = 0;
 
-/** Shows a toast and answers its id. */
+/** What is shown now, oldest first. */
+export const toasts: Readable<readonly ToastEntry[]> = queue;
+
+/** Shows a toast and answers its id; a fourth one pushes the oldest out. */
 export function notify(input: ToastInput): string {
   counter += 1;
   const id = `toast-${counter}`;
-  toast.custom(ToastCard, {
-    id,
-    duration: input.tone === 'error' ? Infinity : SHOWN_MS,
-    componentProps: { ...input, onclose: () => dismissToast(id) },
-  });
+  queue.update((shown) => [...shown, { ...input, id }].slice(-MAX_SHOWN));
   return id;
 }
 
 /** Takes a toast away; unknown ids are ignored. */
 export function dismissToast(id: string): void {
-  toast.dismiss(id);
+  queue.update((shown) => shown.filter((entry) => entry.id !== id));
 }
