@@ -67,7 +67,7 @@ export interface DatabaseOptions {
 const rawTypes: pg.CustomTypesConfig = {
   getTypeParser(oid: number, format: 'text' | 'binary' = 'text') {
     if (oid === INT8_OID && format === 'text') return BigInt;
-    return pg.types.getTypeParser(oid, format as 'text') as (value: string) => unknown;
+    return pg.types.getTypeParser(oid, format) as (value: string) => unknown;
   },
 };
 

@@ -113,9 +113,9 @@ export class LiveConnection<E, D = unknown> {
       this.#turn = (this.#turn ?? this.#host.beginTurn(this)).with(shared.frame);
       return;
     }
-    this.#queuedBytes += shared.frame.length;
     if (this.#queuedBytes + this.#options.socket.bufferedAmount > this.#host.maxBufferedBytes)
       return this.#cutSlow();
+    this.#queuedBytes += shared.frame.length;
     this.#queue.push(shared);
     this.#wake?.();
   }

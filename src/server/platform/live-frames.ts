@@ -70,7 +70,8 @@ export class FrameSequence {
   get bytes(): Buffer {
     if (this.#joined) return this.#joined;
     const frames: Buffer[] = this.#frame ? [this.#frame] : [];
-    for (let node = this.#parent; node?.#frame; node = node.#parent) frames.push(node.#frame);
+    for (let node = this.#parent; node !== null; node = node.#parent)
+      if (node.#frame) frames.push(node.#frame);
     const [only] = frames;
     return (this.#joined = frames.length === 1 && only ? only : Buffer.concat(frames.reverse()));
   }
