@@ -122,6 +122,20 @@ describe('sender keys', () => {
     expect(textOf(openGroupEvent(chain, event, CONTEXT).opened)).toBe('second');
   });
 
+  it('encrypts nothing for another channel, under another epoch or under another name than its content', () => {
+    const chain = chainOf(ada, 'own-checks');
+    const content = { type: 'text', text: 'x' } as const;
+    const rng = rngOf('own-checks');
+    const header = headerFor(content, timeOrderedId(NOW, rng));
+    const send = (more: Partial<typeof header>) =>
+      encryptGroupEvent(chain, { header: { ...header, ...more }, content }, { rng, now: NOW });
+    expectCode('mismatch', () => send({ channelId: OTHER_CHANNEL }));
+    expectCode('mismatch', () => send({ epoch: EPOCH + 1 }));
+    expectCode('mismatch', () => send({ ref: header.eventId }));
+    expectCode('mismatch', () => send({ class: 'edit', ref: header.eventId }));
+    expect(send({}).iter).toBe(0);
+  });
+
   it('says when the next message needs a new chain', () => {
     const chain = chainOf(ada, 'rotation');
     const facts = { now: NOW, epoch: EPOCH, ownDeviceListHash: new Uint8Array(32) };
