@@ -5,22 +5,21 @@ const CLIENT = '^src/client/';
 const PRISMA = '^(src/server/generated/|node_modules/(@prisma|prisma)/)';
 
 /** Everything under `from` may reach only `to` inside src. */
-const only = (name, from, to, comment) => ({
+const only = (name, from, to) => ({
   name,
   severity: 'error',
-  comment,
   from: { path: from },
   to: { path: '^src/', pathNot: to },
 });
 
-/** Files of `from` may use only these packages, and Node's own modules only when `core`. */
-const packages = (name, from, allowed, core = false) => ({
+/** Files of `from` may use only these packages, and none of Node's own modules. */
+const packages = (name, from, allowed) => ({
   name,
   severity: 'error',
   from: { path: from },
   to: {
-    dependencyTypes: ['npm', 'npm-dev', 'npm-no-pkg', 'npm-peer', 'npm-optional', ...(core ? [] : ['core'])],
-    ...(allowed.length > 0 ? { pathNot: allowed.map((p) => `^(node_modules/)?${p}`) } : {}),
+    dependencyTypes: ['npm', 'npm-dev', 'npm-no-pkg', 'npm-peer', 'npm-optional', 'core'],
+    pathNot: allowed.map((name) => `^(node_modules/)?${name}`),
   },
 });
 
@@ -98,11 +97,11 @@ module.exports = {
     {
       name: 'router-only-wires',
       severity: 'error',
-      comment: 'A router reaches shared schemas, tRPC wiring and the service of its own domain.',
+      comment: 'A router reaches shared schemas, tRPC wiring and its own domain without its queries.',
       from: { path: `${SERVER}domains/([^/]+)/[^/]+\\.router\\.ts$` },
       to: {
         path: '^src/',
-        pathNot: ['^src/shared/', `${SERVER}domains/$1/[^/]+\\.(service|router)\\.ts$`, CORE],
+        pathNot: ['^src/shared/', `${SERVER}domains/$1/(?![^/]+\\.queries\\.ts$)`, CORE],
       },
     },
     {
@@ -219,7 +218,7 @@ module.exports = {
     tsConfig: { fileName: 'tsconfig.json' },
     enhancedResolveOptions: {
       exportsFields: ['exports'],
-      conditionNames: ['import', 'svelte', 'browser', 'node', 'default', 'types'],
+      conditionNames: ['import', 'svelte', 'browser', 'node', 'default'],
       extensions: ['.ts', '.svelte', '.js', '.mjs', '.json', '.d.ts'],
     },
     skipAnalysisNotInRules: false,

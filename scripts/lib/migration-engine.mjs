@@ -20,9 +20,8 @@ function loadGlue() {
     globalThis.PRISMA_WASM_PANIC_REGISTRY = {
       set_message: (message) => console.error(JSON.stringify({ level: 'ERROR', fields: { message } })),
     };
-    const name = '@prisma/schema-engine-wasm/schema_engine_bg';
-    const file = createRequire(import.meta.url).resolve(name);
-    const glue = await import(name);
+    const file = createRequire(import.meta.url).resolve('@prisma/schema-engine-wasm/schema_engine_bg');
+    const glue = await import('@prisma/schema-engine-wasm/schema_engine_bg');
     const bytes = readFileSync(file.replace(/js$/, 'wasm'));
     const { instance } = await WebAssembly.instantiate(bytes, { './schema_engine_bg.js': glue });
     glue.__wbg_set_wasm(instance.exports);
