@@ -287,7 +287,7 @@ function consume(record: PrekeyRecord, header: PrekeyHeader, handshake: Uint8Arr
 }
 
 /** The identity a packet claims must repeat the account and device it is said to come from (A34). */
-export function checkClaim(
+function checkClaim(
   claim: { readonly aid: Uint8Array; readonly deviceId: Uint8Array },
   context: { readonly peerLog: AccountLogState; readonly peerDeviceId: Uint8Array },
 ): void {
@@ -312,7 +312,7 @@ function checkHeads(self: LocalDevice, header: PrekeyHeader, context: RespondCon
 }
 
 /** Throws `truncated` where our copy of the log is behind the head, `fork` where it contradicts it. */
-export function assertHead(log: AccountLogState, head: LogHead): void {
+function assertHead(log: AccountLogState, head: LogHead): void {
   const verdict = compareHead(log, head);
   if (verdict === 'newer') throw new CryptoError('truncated', 'a log head newer than the known log');
   if (verdict === 'fork') throw new CryptoError('fork', 'a log head the log never had');

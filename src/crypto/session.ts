@@ -33,14 +33,7 @@ import { CryptoError, ensure } from './errors.ts';
 import { frameWithGossip, judgeGossip, splitGossip, type GossipVerdict, type LogPair } from './gossip.ts';
 import type { PrekeyRecord } from './prekey-store.ts';
 import type { PrekeyBundle } from './prekeys.ts';
-import {
-  checkClaim,
-  decodePrekeyMessage,
-  initiate,
-  respond,
-  type ConsumedPrekey,
-  type LocalDevice,
-} from './pqxdh.ts';
+import { decodePrekeyMessage, initiate, respond, type ConsumedPrekey, type LocalDevice } from './pqxdh.ts';
 import { H } from './primitives.ts';
 import type { Rng } from './rng.ts';
 
@@ -252,7 +245,6 @@ export function decryptPairwise(set: SessionSet | null, input: PairwiseInput): P
   ensureSameDevice(base, peerLog.aid, peerDeviceId);
   if (packetKind(packet) === 'ratchet') return decryptKnown(base, input);
   const { header, message } = decodePrekeyMessage(packet);
-  checkClaim(header, input);
   const hash = H(header.encoded);
   const known = base.sessions.find((s) => s.role === 'responder' && equalBytes(s.prekeyHash, hash));
   if (known) return decryptOn(base, known, { ...input, packet: message });

@@ -27,7 +27,7 @@ function expectUntouched(end: End, attempt: () => unknown): void {
 }
 
 /** Offsets inside the PREKEY header, see docs/protocol.md. */
-const OFFSET = { suite: 1, mask: 2, sid: 3, aid: 11, device: 43, headA: 59 };
+const OFFSET = { suite: 1, mask: 2, sid: 3, aid: 11, device: 43, headA: 59, headB: 92 };
 
 describe('handshake, adversarial', () => {
   it('A20 a prekey set signed under the label of another structure is refused', () => {
@@ -152,6 +152,11 @@ describe('handshake, adversarial', () => {
     const asMallory = { ...bob, account: { ...bob.account, log }, self: { ...bob.self, log } };
     const packet = send(ada, asMallory, 'for Mallory only');
     expectUntouched(bob, () => peek(bob, ada, packet));
+    // Mallory and the server may also rewrite what the opening says about the responder's log
+    const rewritten = packet.slice();
+    rewritten[OFFSET.headB] = bob.self.log.headSeq;
+    rewritten.set(bob.self.log.headHash, OFFSET.headB + 1);
+    expectCode('mismatch', () => peek(bob, ada, rewritten));
   });
 
   it('A24 a message for one device of a person does not open at another', () => {
@@ -315,14 +320,14 @@ describe('handshake, adversarial', () => {
     expect(packet[seqAt]).toBe(1);
     expectCode('fork', () => peek(bob, ada, packet.with(seqAt + 1, packet[seqAt + 1]! ^ 1)));
     expectCode('truncated', () => peek(bob, ada, packet.with(seqAt, 2)));
-    expectCode('truncated', () => peek(bob, ada, packet.with(seqAt + 33, 9)));
+    expectCode('truncated', () => peek(bob, ada, packet.with(OFFSET.headB, 9)));
     const genesis = packet.slice();
     genesis[seqAt] = 0;
     genesis.set(ada.account.log.hashes[0]!, seqAt + 1);
     expectCode('mismatch', () => peek(bob, ada, genesis));
     const early = packet.slice();
-    early[seqAt + 33] = 0;
-    early.set(bob.account.log.hashes[0]!, seqAt + 34);
+    early[OFFSET.headB] = 0;
+    early.set(bob.account.log.hashes[0]!, OFFSET.headB + 1);
     expectCode('mismatch', () => peek(bob, ada, early));
   });
 
@@ -331,6 +336,11 @@ describe('handshake, adversarial', () => {
     expectCode('mismatch', () => {
       open(ada, ada);
     });
+    const { secrets, cert } = bob.device;
+    const twin = certifyDevice({ ...cert, createdAt: cert.createdAt + 1 }, secrets);
+    const relabelled = { ...claim(bob), device: twin };
+    const options = { self: ada.self, peerLog: bob.account.log, bundle: relabelled };
+    expectCode('mismatch', () => startSession(null, options, { now: NOW, rng: ada.rng }));
     const stranger = { ...bob, account: makeAccount('stranger') };
     expectCode('unknown_device', () => {
       open(ada, stranger);

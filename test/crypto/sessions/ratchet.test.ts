@@ -111,6 +111,20 @@ describe('double ratchet', () => {
     expect(bob.state.skipped).toHaveLength(0);
   });
 
+  it('reads the tail of a chain that was answered before the tail arrived, after five newer chains too', () => {
+    for (const turns of [1, MAX_RECEIVER_CHAINS + 2]) {
+      const { ada, bob } = sides();
+      turn(ada, bob);
+      const tail = [ada.send('tail 0'), ada.send('tail 1')];
+      for (let i = 0; i < turns; i++) {
+        turn(bob, ada);
+        turn(ada, bob);
+      }
+      expect(bob.state.skipped).toHaveLength(turns === 1 ? 0 : 2);
+      for (const i of [1, 0]) expect(bob.receive(tail[i]!)).toBe(`tail ${i}`);
+    }
+  });
+
   it('refuses a chain that contradicts its announced length, and an out-of-turn ratchet key', () => {
     const { ada, bob } = sides();
     turn(ada, bob);
