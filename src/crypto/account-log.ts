@@ -401,17 +401,3 @@ export function compareHead(state: AccountLogState, head: LogHead): 'same' | 'ol
 export function identityResetPolicy(verified: boolean): 'hold' | 'block' {
   return verified ? 'block' : 'hold';
 }
-
-/**
- * The devices a packet may be encrypted to out of those the server lists: certified live devices only. What the
- * server lists beyond them is reported, never used (A01).
- */
-export function encryptionTargets(
-  state: AccountLogState,
-  listed: readonly Uint8Array[],
-): { targets: LogDevice[]; uncertified: Uint8Array[] } {
-  const wanted = new Set(listed.map(idKey));
-  const targets = liveDevices(state).filter((device) => wanted.has(idKey(device.cert.deviceId)));
-  const certified = new Set(targets.map((device) => idKey(device.cert.deviceId)));
-  return { targets, uncertified: listed.filter((id) => !certified.has(idKey(id))) };
-}

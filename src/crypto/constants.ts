@@ -90,7 +90,6 @@ export const MAX_PACKETS_PER_SEND = 64;
 export const CHAIN_MAX_ITER = 1000;
 export const CHAIN_LIFETIME_MS = 7 * DAY;
 export const CHAIN_GRACE_MS = 48 * HOUR;
-export const MAX_SKIPPED_PER_CHAIN = 1000;
 export const MAX_SKIPPED_PER_CHANNEL = 4000;
 export const MAX_CHAINS_PER_SENDER_DEVICE = 5;
 export const MAX_PARKED_PER_CHANNEL = 500;

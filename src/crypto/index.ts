@@ -19,7 +19,6 @@ export {
   createAddDevice,
   createGenesis,
   createRevokeDevice,
-  encryptionTargets,
   extendAccountLog,
   findDevice,
   headAt,

@@ -8,6 +8,17 @@ import { hmac as nobleHmac } from '@noble/hashes/hmac.js';
 import { sha256, sha512 } from '@noble/hashes/sha2.js';
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js';
 import { concat, equalBytes, fromHex, toHex, utf8 } from './bytes.ts';
+import {
+  AEAD_KEY_BYTES,
+  AEAD_NONCE_BYTES,
+  ED25519_KEY_BYTES,
+  KEM_CIPHERTEXT_BYTES,
+  KEM_PUBLIC_BYTES,
+  KEM_SEED_BYTES,
+  SIGNATURE_BYTES,
+  X25519_KEY_BYTES,
+  XAEAD_NONCE_BYTES,
+} from './constants.ts';
 import { CryptoError, ensure } from './errors.ts';
 import type { Rng } from './rng.ts';
 
@@ -57,7 +68,11 @@ export function aeadSeal(
   plaintext: Uint8Array,
   aad: Uint8Array,
 ): Uint8Array {
-  ensure(key32.length === 32 && nonce12.length === 12, 'malformed', 'aead key or nonce length');
+  ensure(
+    key32.length === AEAD_KEY_BYTES && nonce12.length === AEAD_NONCE_BYTES,
+    'malformed',
+    'aead key or nonce length',
+  );
   return chacha20poly1305(key32, nonce12, aad).encrypt(plaintext);
 }
 
@@ -68,7 +83,11 @@ export function aeadOpen(
   ciphertext: Uint8Array,
   aad: Uint8Array,
 ): Uint8Array {
-  ensure(key32.length === 32 && nonce12.length === 12, 'malformed', 'aead key or nonce length');
+  ensure(
+    key32.length === AEAD_KEY_BYTES && nonce12.length === AEAD_NONCE_BYTES,
+    'malformed',
+    'aead key or nonce length',
+  );
   return open(() => chacha20poly1305(key32, nonce12, aad).decrypt(ciphertext));
 }
 
@@ -79,7 +98,11 @@ export function xaeadSeal(
   plaintext: Uint8Array,
   aad: Uint8Array,
 ): Uint8Array {
-  ensure(key32.length === 32 && nonce24.length === 24, 'malformed', 'aead key or nonce length');
+  ensure(
+    key32.length === AEAD_KEY_BYTES && nonce24.length === XAEAD_NONCE_BYTES,
+    'malformed',
+    'aead key or nonce length',
+  );
   return xchacha20poly1305(key32, nonce24, aad).encrypt(plaintext);
 }
 
@@ -90,7 +113,11 @@ export function xaeadOpen(
   ciphertext: Uint8Array,
   aad: Uint8Array,
 ): Uint8Array {
-  ensure(key32.length === 32 && nonce24.length === 24, 'malformed', 'aead key or nonce length');
+  ensure(
+    key32.length === AEAD_KEY_BYTES && nonce24.length === XAEAD_NONCE_BYTES,
+    'malformed',
+    'aead key or nonce length',
+  );
   return open(() => xchacha20poly1305(key32, nonce24, aad).decrypt(ciphertext));
 }
 
@@ -114,7 +141,7 @@ const X25519_P = fromHex('edffffffffffffffffffffffffffffffffffffffffffffffffffff
 
 /** A fresh X25519 pair. */
 export function x25519KeyPair(rng: Rng): KeyPair {
-  const secretKey = rng.bytes(32);
+  const secretKey = rng.bytes(X25519_KEY_BYTES);
   return { secretKey, publicKey: x25519.getPublicKey(secretKey) };
 }
 
@@ -133,7 +160,7 @@ export function x25519Shared(secretKey: Uint8Array, publicKey: Uint8Array): Uint
 
 /** Checks an X25519 public key (32 bytes, canonical, top bit clear, not small order); returns it or throws `bad_key`. */
 export function importX25519(pub: Uint8Array): Uint8Array {
-  ensure(pub.length === 32, 'bad_key', 'x25519 key length');
+  ensure(pub.length === X25519_KEY_BYTES, 'bad_key', 'x25519 key length');
   ensure(lessThanLE(pub, X25519_P), 'bad_key', 'x25519 key not canonical');
   ensure(!X25519_SMALL_ORDER.has(toHex(pub)), 'bad_key', 'x25519 key of small order');
   return pub;
@@ -154,7 +181,7 @@ const POINT_CACHE_SIZE = 2048;
 const pointCache = new Map<string, Point>();
 
 function ed25519Point(pub: Uint8Array): Point {
-  ensure(pub.length === 32, 'bad_key', 'ed25519 key length');
+  ensure(pub.length === ED25519_KEY_BYTES, 'bad_key', 'ed25519 key length');
   const id = toHex(pub);
   const known = pointCache.get(id);
   if (known) return known;
@@ -174,19 +201,19 @@ function ed25519Point(pub: Uint8Array): Point {
 
 /** A fresh Ed25519 pair; secretKey is the 32-byte seed. */
 export function ed25519KeyPair(rng: Rng): KeyPair {
-  const secretKey = rng.bytes(32);
+  const secretKey = rng.bytes(ED25519_KEY_BYTES);
   return { secretKey, publicKey: ed25519.getPublicKey(secretKey) };
 }
 
 /** The public key of a 32-byte seed. */
 export function ed25519PublicKey(secretKey32: Uint8Array): Uint8Array {
-  ensure(secretKey32.length === 32, 'bad_key', 'ed25519 secret length');
+  ensure(secretKey32.length === ED25519_KEY_BYTES, 'bad_key', 'ed25519 secret length');
   return ed25519.getPublicKey(secretKey32);
 }
 
 /** RFC 8032 signature, 64 bytes. */
 export function ed25519Sign(secretKey32: Uint8Array, message: Uint8Array): Uint8Array {
-  ensure(secretKey32.length === 32, 'bad_key', 'ed25519 secret length');
+  ensure(secretKey32.length === ED25519_KEY_BYTES, 'bad_key', 'ed25519 secret length');
   return ed25519.sign(message, secretKey32);
 }
 
@@ -201,7 +228,7 @@ export function importEd25519(pub: Uint8Array): Uint8Array {
  * the signature's R byte for byte. All backends agree on this rule; noble's own verify uses the cofactored equation.
  */
 export function ed25519Verify(pub: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
-  if (signature.length !== 64 || pub.length !== 32) return false;
+  if (signature.length !== SIGNATURE_BYTES || pub.length !== ED25519_KEY_BYTES) return false;
   const { Point } = ed25519;
   let key: Point;
   try {
@@ -221,22 +248,18 @@ function littleEndian(b: Uint8Array): bigint {
   return BigInt(`0x${toHex(b.slice().reverse())}`);
 }
 
-/** ML-KEM-768 sizes in bytes (FIPS 203). */
-const KEM_PUBLIC = 1184;
-const KEM_CIPHERTEXT = 1088;
-const KEM_SEED = 64;
 /** Modulus of the polynomial ring. */
 const KEM_Q = 3329;
 
 /** A fresh ML-KEM-768 pair; secretKey is the 64-byte seed d‖z. */
 export function kemKeyPair(rng: Rng): KeyPair {
-  const secretKey = rng.bytes(KEM_SEED);
+  const secretKey = rng.bytes(KEM_SEED_BYTES);
   return { secretKey, publicKey: kemPublicFromSeed(secretKey) };
 }
 
 /** The 1184-byte public key of a 64-byte seed. */
 export function kemPublicFromSeed(seed64: Uint8Array): Uint8Array {
-  ensure(seed64.length === KEM_SEED, 'bad_key', 'kem seed length');
+  ensure(seed64.length === KEM_SEED_BYTES, 'bad_key', 'kem seed length');
   return ml_kem768.keygen(seed64).publicKey;
 }
 
@@ -249,15 +272,15 @@ export function kemEncaps(pub: Uint8Array, rng: Rng): { ciphertext: Uint8Array; 
 
 /** Decapsulates with implicit rejection: a wrong ciphertext yields an unrelated secret, never an error. */
 export function kemDecaps(seed64: Uint8Array, ciphertext: Uint8Array): Uint8Array {
-  ensure(seed64.length === KEM_SEED, 'bad_key', 'kem seed length');
-  ensure(ciphertext.length === KEM_CIPHERTEXT, 'malformed', 'kem ciphertext length');
+  ensure(seed64.length === KEM_SEED_BYTES, 'bad_key', 'kem seed length');
+  ensure(ciphertext.length === KEM_CIPHERTEXT_BYTES, 'malformed', 'kem ciphertext length');
   return ml_kem768.decapsulate(ciphertext, ml_kem768.keygen(seed64).secretKey);
 }
 
 /** FIPS 203 section 7.2 encapsulation key check (length and modulus); returns the key or throws `bad_key`. */
 export function importKem(pub: Uint8Array): Uint8Array {
-  ensure(pub.length === KEM_PUBLIC, 'bad_key', 'kem key length');
-  for (let i = 0; i + 2 < KEM_PUBLIC - 32; i += 3) {
+  ensure(pub.length === KEM_PUBLIC_BYTES, 'bad_key', 'kem key length');
+  for (let i = 0; i + 2 < KEM_PUBLIC_BYTES - 32; i += 3) {
     const low = pub[i]! | ((pub[i + 1]! & 15) << 8);
     const high = (pub[i + 1]! >> 4) | (pub[i + 2]! << 4);
     ensure(low < KEM_Q && high < KEM_Q, 'bad_key', 'kem key coefficient over the modulus');

@@ -5,12 +5,12 @@ import {
   createAddDevice,
   createGenesis,
   createRevokeDevice,
-  encryptionTargets,
   extendAccountLog,
   identityResetPolicy,
   liveDevices,
   logHead,
   openAccountLog,
+  requireLiveDevice,
   rootFingerprint,
   type AccountLogState,
   type LogSigner,
@@ -83,13 +83,12 @@ describe('A01 uncertified devices', () => {
       ada,
       createRevokeDevice(ada.log, { deviceId: gone.cert.deviceId, reason: 'removed' }, rootOf(ada)),
     );
-    const listed = [...ada.devices, injected].map((device) => device.cert.deviceId);
-    const { targets, uncertified } = encryptionTargets(ada.log, listed);
-    expect(targets.map((device) => device.cert.deviceId)).toEqual([
-      ada.devices[0]!.cert.deviceId,
-      ada.devices[2]!.cert.deviceId,
-    ]);
-    expect(uncertified).toEqual([gone.cert.deviceId, injected.cert.deviceId]);
+    const targets = liveDevices(ada.log).map((device) => device.cert.deviceId);
+    expect(targets).toEqual([ada.devices[0]!.cert.deviceId, ada.devices[2]!.cert.deviceId]);
+    for (const { cert } of [injected, gone]) {
+      expect(targets).not.toContainEqual(cert.deviceId);
+      expect(() => requireLiveDevice(ada.log, cert.deviceId)).toThrow();
+    }
   });
 
   it('A01 a device certified by a key outside the log is refused', () => {
