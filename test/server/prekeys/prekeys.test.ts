@@ -94,7 +94,7 @@ describe('prekeys.publish', () => {
     const flipped = Uint8Array.from(fromBase64Url(upload.units[1] ?? ''));
     flipped[flipped.length - 1] = (flipped.at(-1) ?? 0) ^ 1;
     const stale = makeUpload(ada.device, { now: world.clock.now() - 121 * 24 * 3_600_000 }).upload;
-    const future = makeUpload(ada.device, { now: world.clock.now() + 24 * 3_600_000 }).upload;
+    const future = makeUpload(ada.device, { now: world.clock.now() + 49 * 3_600_000 }).upload;
     const bad = [
       foreign,
       { set: upload.set, units: foreign.units },

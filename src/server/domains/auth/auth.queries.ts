@@ -45,15 +45,15 @@ export async function isUsernameTaken(q: Queryable, username: string): Promise<b
   return rows.length > 0;
 }
 
-/** Whether a refresh token of this browser once belonged to a session of the account: a device it knows. */
+/** Whether a refresh token of this browser belongs to a session of the account; asked in vain for nobody (null). */
 export async function knowsBrowser(
   q: Queryable,
-  accountId: AccountId,
+  accountId: AccountId | null,
   tokenHash: Uint8Array,
 ): Promise<boolean> {
   const rows = await q.query<{ one: number }>(
     'auth.knows-browser',
-    'SELECT 1::int4 AS one FROM "Session" WHERE "refreshHash" = $2 AND "accountId" = $1',
+    'SELECT 1::int4 AS one FROM "Session" WHERE "refreshHash" = $2 AND "accountId" = $1::uuid',
     [accountId, tokenHash],
   );
   return rows.length > 0;

@@ -69,7 +69,7 @@ export async function login(deps: Deps, request: RequestInfo, input: LoginInput)
   requireUnlocked(deps, username, address);
   const row = await findCredentialByName(deps.db, username);
   const token = hashRefreshToken(input.refreshToken ?? '');
-  const isKnown = row !== null && (await knowsBrowser(deps.db, row.accountId, token));
+  const isKnown = await knowsBrowser(deps.db, row?.accountId ?? null, token);
   await deps.lockout.slowDown(username, isKnown);
   const isRight = await verifyLoginSecret(row?.secretHash ?? null, decodeBytes(input.loginSecret));
   if (!row || !isRight) {
