@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { createHttpApp } from './platform/http.ts';
 import type { Env } from './platform/env.ts';
 import { uuidv7 } from './platform/ids.ts';
-import { LiveHub } from './platform/live-hub.ts';
+import { CLOSE_RESTART, LiveHub } from './platform/live-hub.ts';
 import { registerStatic } from './platform/static.ts';
 import type { LiveEvent } from '#shared/events.ts';
 import { limits } from '#shared/limits.ts';
@@ -13,7 +13,7 @@ import type { Context, CookieOptions } from './context.ts';
 import { createDeps, type DepsOptions } from './create-deps.ts';
 import type { Deps } from './deps.ts';
 import { readMissing } from './domains/live/missing-events.ts';
-import { createLivePublisher, type ConnectionData } from './live-publisher.ts';
+import { createLivePublisher, topics, type ConnectionData } from './live-publisher.ts';
 import { describeRequest } from './request-info.ts';
 import { appRouter } from './router.ts';
 import { serveSockets } from './socket-server.ts';
@@ -130,6 +130,8 @@ export async function createApp(options: AppOptions): Promise<App> {
         .catch((cause: unknown) => options.log.error('drain.failed', { reason: each.name, cause }));
     }
     stopPresence();
+    // Through the hub first: it sends what it still holds for a connection before it closes it.
+    hub.close(topics.everyone, CLOSE_RESTART, 'restart');
     sockets.closeForRestart();
     await new Promise((resolve) => setTimeout(resolve, sockets.size > 0 ? goodbyeMs : 0));
     await entrance.close();
