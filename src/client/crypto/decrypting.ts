@@ -10,6 +10,7 @@ import {
   H,
   idKey,
   openDm,
+  parseChainCert,
   parseEnvelopeHeader,
   toBase64Url,
   uuidToBytes,
@@ -98,14 +99,15 @@ export class Decrypting {
       unit.put(keys.channel(input.channelId), { ...channel, maxEpoch: input.epoch } satisfies ChannelRecord);
     }
     const fresh: string[] = [];
-    for (const [chainId, text] of Object.entries(input.chainCerts)) {
-      const bytes = fromBase64Url(text);
-      const hash = idKey(H(bytes));
-      const key = keys.certs(fromBase64Url(chainId));
+    for (const text of input.chainCerts) {
+      const cert = readCert(text, input.channelId);
+      if (!cert) continue;
+      const key = keys.certs(cert.chainId);
       const known = (await unit.get<readonly CertRecord[]>(key)) ?? [];
-      if (known.length >= MAX_CERTS_PER_CHAIN || known.some((cert) => cert.hash === hash)) continue;
-      unit.put(key, [...known, { channelId: input.channelId, bytes, hash } satisfies CertRecord]);
-      fresh.push(hash);
+      if (known.length >= MAX_CERTS_PER_CHAIN || known.some(({ hash }) => hash === cert.record.hash))
+        continue;
+      unit.put(key, [...known, cert.record]);
+      fresh.push(cert.record.hash);
     }
     return fresh;
   }
@@ -281,6 +283,19 @@ export class Decrypting {
     if (asked && asked.iter <= iter) return;
     const owner = { accountId: event.senderAccountId, deviceId: event.senderDeviceId };
     unit.put(key, { owner, chainId, iter, times: asked?.times ?? [] } satisfies AskedRecord);
+  }
+}
+
+/** A certificate as the server showed it; null for one that is malformed or of another channel. */
+function readCert(text: string, channelId: ChannelId): { chainId: Uint8Array; record: CertRecord } | null {
+  try {
+    const bytes = fromBase64Url(text);
+    const cert = parseChainCert(bytes);
+    if (bytesToUuid(cert.channelId) !== channelId) return null;
+    return { chainId: cert.chainId, record: { channelId, bytes, hash: idKey(H(bytes)) } };
+  } catch (error) {
+    codeOf(error);
+    return null;
   }
 }
 

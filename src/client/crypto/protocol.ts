@@ -238,7 +238,8 @@ export interface CryptoApi {
     /** The channel's epoch as the server says it now. */
     epoch: number;
     events: readonly ChannelEvent[];
-    chainCerts: Readonly<Record<string, string>>;
+    /** Certificates the server showed with these events, base64url. */
+    chainCerts: readonly string[];
     now: number;
   }): Promise<readonly DecryptResult[]>;
   /** Requests for the chains of messages that could not be opened (≤ 1 per chain and minute, ≤ 6 per hour).

@@ -216,7 +216,7 @@ export class Exchange {
       epoch,
       members: kind === 'dm' ? readers : null,
       events: this.events.get(channelId) ?? [],
-      chainCerts: this.certs.get(channelId) ?? {},
+      chainCerts: Object.values(this.certs.get(channelId) ?? {}),
       now: this.now,
     });
     return [...results];

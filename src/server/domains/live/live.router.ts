@@ -21,7 +21,7 @@ export const presenceRouter = router({
     .mutation(({ ctx, input }) => setPresence(ctx.deps, ctx.actor, input)),
   watch: deviceProcedure('account.use', 'query')
     .input(watchPresenceInput)
-    .query(({ ctx, input }) => watchPresence(ctx.deps, ctx.actor, { ...input, via: ctx.socket })),
+    .mutation(({ ctx, input }) => watchPresence(ctx.deps, ctx.actor, { ...input, via: ctx.socket })),
   focus: deviceProcedure('channel.view', 'query')
     .input(focusInput)
     .mutation(({ ctx, input }) => focusChannel(ctx.deps, ctx.actor, { ...input, via: ctx.socket })),

@@ -1,0 +1,213 @@
+// Key duties (protocol P8, P11, P14): who reads a conversation, which logs and sessions are missing, prekeys, the
+// mailbox, handing chains to new devices, asking and answering. The duties run in the leader tab only.
+import type { Api } from '#client/api/trpc.ts';
+import type { ConversationRef, CryptoApi, IdentityAlarm, MissingKeys } from '#client/crypto/protocol.ts';
+import type { ChannelReaders } from '#shared/channels.ts';
+import type { AccountId, ChannelId, DeviceRef } from '#shared/ids.ts';
+import { limits } from '#shared/limits.ts';
+import type { MailboxPacket } from '#shared/mailbox.ts';
+import { slices } from '#client/lib/slices.ts';
+import type { Structure } from './structure.svelte.ts';
+
+export interface KeysOptions {
+  readonly crypto: CryptoApi;
+  readonly api: () => Api;
+  readonly structure: Structure;
+  /** The server's time as this client best knows it, ms. */
+  readonly now: () => number;
+  /** Messages of this channel may open now. */
+  readonly onUnlocked: (channelId: ChannelId) => void;
+  readonly onAlarm: (alarm: IdentityAlarm) => void;
+  /** Who reads a channel changed, as this device's keys see it (protocol P15). */
+  readonly onReaders: (channelId: ChannelId, change: { joined: AccountId[]; left: AccountId[] }) => void;
+}
+
+export class Keys {
+  readonly #options: KeysOptions;
+  readonly #readers = new Map<ChannelId, ChannelReaders>();
+  /** devicesVersion at which the logs of all readers were last fetched. */
+  readonly #fresh = new Map<ChannelId, number>();
+  #isLeader = false;
+  #mail: Promise<unknown> = Promise.resolve();
+
+  constructor(options: KeysOptions) {
+    this.#options = options;
+  }
+
+  get isLeader(): boolean {
+    return this.#isLeader;
+  }
+
+  /** This tab leads now: it takes up the duties. */
+  async lead(): Promise<void> {
+    this.#isLeader = true;
+    await this.catchUp();
+  }
+
+  /** After every (re)connect: own log, prekeys, mailbox. */
+  async catchUp(): Promise<void> {
+    if (!this.#isLeader) return;
+    const { account } = this.#options.structure;
+    if (!account) return;
+    await this.refreshLogs([{ accountId: account.accountId, headSeq: Number.MAX_SAFE_INTEGER }]);
+    await this.publishPrekeys();
+    await this.pullMail();
+  }
+
+  async publishPrekeys(): Promise<void> {
+    const { crypto, api, now } = this.#options;
+    const status = await api().prekeys.status.query();
+    const upload = await crypto.preparePrekeys({ status, now: now() });
+    if (!upload) return;
+    await api().prekeys.publish.mutate({ set: upload.set, units: [...upload.units] });
+    await crypto.prekeysPublished();
+  }
+
+  /** The conversation as the server says it stands now; read again when its head moved. */
+  async conversation(channelId: ChannelId): Promise<ConversationRef> {
+    const { structure, api } = this.#options;
+    const channel = structure.channel(channelId);
+    const head = structure.head(channelId);
+    const known = this.#readers.get(channelId);
+    const isCurrent = known && known.epoch >= head.epoch && known.devicesVersion >= head.devicesVersion;
+    const readers = isCurrent ? known : await api().channels.readers.query({ channelId });
+    if (!isCurrent) this.#noteReaders(readers);
+    return {
+      channelId,
+      kind: channel?.kind ?? 'text',
+      epoch: readers.epoch,
+      devicesVersion: readers.devicesVersion,
+      readers: structure.membersOf(channelId) ?? readers.accountIds,
+    };
+  }
+
+  #noteReaders(readers: ChannelReaders): void {
+    const known = this.#readers.get(readers.channelId);
+    this.#readers.set(readers.channelId, readers);
+    if (!known) return;
+    const joined = readers.accountIds.filter((id) => !known.accountIds.includes(id));
+    const left = known.accountIds.filter((id) => !readers.accountIds.includes(id));
+    if (joined.length + left.length > 0) this.#options.onReaders(readers.channelId, { joined, left });
+  }
+
+  /** The server refused something as stale: everything about this channel is read again. */
+  invalidate(channelId: ChannelId): void {
+    const known = this.#readers.get(channelId);
+    if (known) this.#readers.set(channelId, { ...known, epoch: -1, devicesVersion: -1 });
+    this.#fresh.delete(channelId);
+  }
+
+  /** Fetches missing logs and opens missing sessions. Answers devices whose keys did not verify. */
+  async prepare(conversation: ConversationRef): Promise<readonly DeviceRef[]> {
+    const { crypto, now } = this.#options;
+    const { channelId, devicesVersion } = conversation;
+    const logsFresh = this.#fresh.get(channelId) === devicesVersion;
+    const missing = await crypto.missingKeys({ conversation, logsFresh, now: now() });
+    await this.#fetchLogs(missing.logs);
+    this.#fresh.set(channelId, devicesVersion);
+    const { bundles } =
+      logsFresh && missing.logs.length === 0
+        ? missing
+        : await crypto.missingKeys({ conversation, logsFresh: true, now: now() });
+    return this.#openSessions(bundles);
+  }
+
+  async #openSessions(devices: readonly DeviceRef[]): Promise<readonly DeviceRef[]> {
+    const { crypto, api, now } = this.#options;
+    const refused: DeviceRef[] = [];
+    for (const targets of slices(devices, limits.prekeyClaimDevicesPerCall)) {
+      const claims = await api().prekeys.claim.mutate({ targets });
+      refused.push(...(await crypto.startSessions({ claims, now: now() })));
+    }
+    return refused;
+  }
+
+  async #fetchLogs(wanted: MissingKeys['logs']): Promise<void> {
+    const { crypto, api, onAlarm } = this.#options;
+    for (const accounts of slices(wanted, limits.accountLogsPerCall)) {
+      const logs = await api().devices.logs.query({ accounts });
+      for (const alarm of await crypto.ingestLogs({ logs })) onAlarm(alarm);
+    }
+  }
+
+  /** Fetches the logs of accounts not known (up to `headSeq`, where one is named). */
+  async refreshLogs(accounts: readonly { accountId: AccountId; headSeq?: number }[]): Promise<void> {
+    await this.#fetchLogs(await this.#options.crypto.logsNeeded({ accounts }));
+  }
+
+  /** Everything that waits in the mailbox. */
+  pullMail(): Promise<void> {
+    return this.#inMailOrder(async () => {
+      for (let after = 0; ;) {
+        const packets = await this.#options.api().mailbox.pull.query({ after });
+        await this.#take(packets);
+        const last = packets.at(-1);
+        if (!last || packets.length < limits.mailboxPage) return;
+        after = last.seq;
+      }
+    });
+  }
+
+  /** Packets that came over the live subscription. */
+  receive(packets: readonly MailboxPacket[]): Promise<void> {
+    return this.#isLeader ? this.#inMailOrder(() => this.#take(packets)) : Promise.resolve();
+  }
+
+  #inMailOrder(work: () => Promise<void>): Promise<void> {
+    const done = this.#mail.then(work);
+    this.#mail = done.catch(() => undefined);
+    return done;
+  }
+
+  async #take(packets: readonly MailboxPacket[]): Promise<void> {
+    const { crypto, api, now, onUnlocked } = this.#options;
+    let batch = packets;
+    for (let round = 0; round < 4; round++) {
+      const report = await crypto.receivePackets({ packets: batch, now: now() });
+      if (report.done.length > 0) await api().mailbox.ack.mutate({ seqs: [...report.done] });
+      for (const channelId of report.unlocked) onUnlocked(channelId);
+      for (const channelId of report.requested) await this.#answer(channelId);
+      if (report.needLogs.length === 0) return;
+      await this.#fetchLogs(report.needLogs);
+      batch = [];
+    }
+  }
+
+  async #answer(channelId: ChannelId): Promise<void> {
+    const { crypto, now } = this.#options;
+    const conversation = await this.conversation(channelId);
+    await this.#post(await crypto.answerRequests({ conversation, now: now() }));
+  }
+
+  async #post(packets: Awaited<ReturnType<CryptoApi['distribute']>>): Promise<void> {
+    for (const slice of slices(packets, limits.packetsPerSend)) {
+      await this.#options.api().mailbox.send.mutate({ packets: slice });
+    }
+  }
+
+  /** Hands the current chain to reader devices that do not have it. Nothing happens where this device has no chain. */
+  async distribute(channelId: ChannelId): Promise<void> {
+    if (!this.#isLeader) return;
+    const { crypto, now } = this.#options;
+    const conversation = await this.conversation(channelId);
+    if (conversation.kind === 'dm') return;
+    for (;;) {
+      await this.prepare(conversation);
+      const packets = await crypto.distribute({ conversation, now: now() });
+      if (packets.length === 0) return;
+      await this.#post(packets);
+      await crypto.distributed({ channelId });
+    }
+  }
+
+  /** Asks senders for chains whose messages could not be opened. */
+  async requestKeys(channelId: ChannelId): Promise<void> {
+    if (!this.#isLeader) return;
+    const { crypto, now } = this.#options;
+    const first = await crypto.requestKeys({ channelId, now: now() });
+    await this.#post(first.packets);
+    if (first.missing.bundles.length === 0) return;
+    await this.#openSessions(first.missing.bundles);
+    await this.#post((await crypto.requestKeys({ channelId, now: now() })).packets);
+  }
+}

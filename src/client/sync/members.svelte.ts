@@ -1,0 +1,103 @@
+// Members of communities, page by page, moved on by events; and what their roles let them do.
+import { SvelteMap } from 'svelte/reactivity';
+import type { Api } from '#client/api/trpc.ts';
+import type { CommunityStructure, MemberSummary } from '#shared/communities.ts';
+import type { LiveEvent } from '#shared/events.ts';
+import type { AccountId, CommunityId } from '#shared/ids.ts';
+import { limits } from '#shared/limits.ts';
+import { ownerRank, permission, resolveBits } from '#shared/permissions.ts';
+import type { People } from './people.svelte.ts';
+
+export class Members {
+  readonly #api: () => Api;
+  readonly #people: People;
+  readonly #lists = new SvelteMap<CommunityId, SvelteMap<AccountId, MemberSummary>>();
+  readonly #hasMore = new SvelteMap<CommunityId, boolean>();
+  readonly #loading = new Set<CommunityId>();
+
+  constructor(options: { api: () => Api; people: People }) {
+    this.#api = options.api;
+    this.#people = options.people;
+  }
+
+  /** Members loaded so far, in order of joining. */
+  of(communityId: CommunityId): MemberSummary[] {
+    return [...(this.#lists.get(communityId)?.values() ?? [])].sort((a, b) => a.joinedAt - b.joinedAt);
+  }
+
+  hasMore(communityId: CommunityId): boolean {
+    return this.#hasMore.get(communityId) ?? true;
+  }
+
+  /** Loads the next page; the first when none was loaded. */
+  async load(communityId: CommunityId): Promise<void> {
+    if (this.#loading.has(communityId) || !this.hasMore(communityId)) return;
+    this.#loading.add(communityId);
+    try {
+      const last = this.of(communityId).at(-1);
+      const after = last && { joinedAt: last.joinedAt, accountId: last.profile.accountId };
+      const page = await this.#api().communities.members.query({
+        communityId,
+        limit: limits.membersPage,
+        ...(after ? { after } : {}),
+      });
+      const list = this.#lists.get(communityId) ?? new SvelteMap<AccountId, MemberSummary>();
+      for (const member of page.members) list.set(member.profile.accountId, member);
+      this.#lists.set(communityId, list);
+      this.#hasMore.set(communityId, page.hasMore);
+      this.#people.learn(page.members.map((m) => m.profile));
+    } finally {
+      this.#loading.delete(communityId);
+    }
+  }
+
+  apply(event: LiveEvent): void {
+    switch (event.type) {
+      case 'member.joined':
+        this.#lists.get(event.communityId)?.set(event.member.profile.accountId, event.member);
+        break;
+      case 'member.left':
+        this.#lists.get(event.communityId)?.delete(event.accountId);
+        break;
+      case 'member.updated': {
+        const list = this.#lists.get(event.communityId);
+        const member = list?.get(event.accountId);
+        const { nickname, roleIds } = event;
+        if (list && member) list.set(event.accountId, { ...member, nickname, roleIds });
+        break;
+      }
+      case 'community.left':
+        this.#lists.delete(event.communityId);
+        this.#hasMore.delete(event.communityId);
+        break;
+    }
+  }
+
+  /** Community-level bits of a member as far as loaded; null when the person is not in the loaded part. */
+  bitsOf(community: CommunityStructure, accountId: AccountId): number | null {
+    const roleIds = this.#lists.get(community.communityId)?.get(accountId)?.roleIds;
+    const isOwner = community.ownerId === accountId;
+    if (!roleIds && !isOwner) return null;
+    const held = community.roles.filter((role) => roleIds?.includes(role.roleId));
+    const everyone = community.roles.find((role) => role.position === 0)?.bits ?? 0;
+    return resolveBits({ isOwner, everyone, roles: held.map((role) => role.bits), levels: [] });
+  }
+
+  /** Highest role position; the owner is above all roles. 0 for people not loaded. */
+  rankOf(community: CommunityStructure, accountId: AccountId): number {
+    if (community.ownerId === accountId) return ownerRank;
+    const roleIds = this.#lists.get(community.communityId)?.get(accountId)?.roleIds ?? [];
+    const positions = community.roles.filter((r) => roleIds.includes(r.roleId)).map((r) => r.position);
+    return Math.max(0, ...positions);
+  }
+
+  /**
+   * Whether a deletion by this person of somebody else's message counts. Membership is the server's list at this
+   * stage; for people not loaded here its check at sending is all there is.
+   */
+  mayModerate(community: CommunityStructure | null, accountId: AccountId): boolean {
+    if (!community) return false;
+    const bits = this.bitsOf(community, accountId);
+    return bits === null || (bits & permission.manageMessages) !== 0;
+  }
+}

@@ -1,0 +1,207 @@
+// The outbox: every message is durable before it is tried, sent in order, one at a time per conversation, repeated
+// byte-identical until the server has it, and refused in words. Only the leader tab sends; all tabs see the rows.
+import { SvelteMap } from 'svelte/reactivity';
+import { failureOf, type CallFailure } from '#client/api/errors.ts';
+import type { Api } from '#client/api/trpc.ts';
+import { CryptoCallError } from '#client/crypto/crypto-client.ts';
+import type { CryptoApi, Draft } from '#client/crypto/protocol.ts';
+import type { ChannelId, EventId } from '#shared/ids.ts';
+import type { SendAck } from '#shared/messages.ts';
+import type { Keys } from './keys.ts';
+
+export interface OutboxOptions {
+  readonly crypto: CryptoApi;
+  readonly api: () => Api;
+  readonly keys: Keys;
+  readonly now: () => number;
+  /** The server has the event; the channel's log will show it. */
+  readonly onAccepted: (channelId: ChannelId, ack: SendAck) => void;
+}
+
+/** What the drain loop does next about one draft. */
+type Step =
+  | { readonly kind: 'accepted'; readonly ack: SendAck }
+  | { readonly kind: 'again' } // keys changed: encrypt anew
+  | { readonly kind: 'paused' } // until the connection is back
+  | { readonly kind: 'later'; readonly waitMs: number; readonly counts: boolean }
+  | { readonly kind: 'refused'; readonly failure: string };
+
+const TRIES = 4;
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+export class Outbox {
+  readonly #options: OutboxOptions;
+  readonly #rows = new SvelteMap<EventId, Draft>();
+  readonly #busy = new Set<ChannelId>();
+  readonly #tabs = new BroadcastChannel('chatalot-outbox');
+
+  constructor(options: OutboxOptions) {
+    this.#options = options;
+    this.#tabs.addEventListener('message', () => void this.#reload());
+  }
+
+  /** Drafts of one channel, oldest first. */
+  of(channelId: ChannelId): Draft[] {
+    return [...this.#rows.values()].filter((row) => row.channelId === channelId);
+  }
+
+  /** Keeps the draft, then tries to send it. Resolves when it is durable. */
+  async add(draft: Draft): Promise<void> {
+    this.#rows.set(draft.eventId, draft);
+    await this.#options.crypto.keepDraft({ draft });
+    this.#announce();
+    this.drain();
+  }
+
+  async retry(eventId: EventId): Promise<void> {
+    const row = this.#rows.get(eventId);
+    if (row) await this.add({ ...row, failure: null });
+  }
+
+  async discard(eventId: EventId): Promise<void> {
+    this.#rows.delete(eventId);
+    await this.#options.crypto.dropDraft({ eventId });
+    this.#announce();
+  }
+
+  /** Takes up what is kept: after a reload, after a reconnect, when this tab becomes the leader. */
+  async resume(): Promise<void> {
+    await this.#reload();
+    this.drain();
+  }
+
+  /** The event arrived in the log: the optimistic row has done its work. */
+  settle(eventId: EventId): void {
+    this.#rows.delete(eventId);
+  }
+
+  close(): void {
+    this.#tabs.close();
+  }
+
+  #announce(): void {
+    this.#tabs.postMessage('changed');
+  }
+
+  async #reload(): Promise<void> {
+    const drafts = await this.#options.crypto.drafts();
+    const kept = new Set(drafts.map((draft) => draft.eventId));
+    for (const id of [...this.#rows.keys()]) if (!kept.has(id)) this.#rows.delete(id);
+    for (const draft of drafts) this.#rows.set(draft.eventId, draft);
+    this.drain();
+  }
+
+  drain(): void {
+    if (!this.#options.keys.isLeader) return;
+    const waiting = [...this.#rows.values()].filter((row) => row.failure === null);
+    for (const channelId of new Set(waiting.map((row) => row.channelId))) void this.#drainChannel(channelId);
+  }
+
+  async #drainChannel(channelId: ChannelId): Promise<void> {
+    if (this.#busy.has(channelId)) return;
+    this.#busy.add(channelId);
+    try {
+      for (;;) {
+        const next = this.of(channelId).find((row) => row.failure === null);
+        if (!next || !(await this.#deliver(next))) return;
+      }
+    } finally {
+      this.#busy.delete(channelId);
+    }
+  }
+
+  /** True when the next draft of the channel may be tried. */
+  async #deliver(draft: Draft): Promise<boolean> {
+    const { channelId, eventId } = draft;
+    for (let attempt = 0; attempt < TRIES; attempt++) {
+      const step = await this.#attempt(draft);
+      switch (step.kind) {
+        case 'accepted':
+          await this.#accepted(draft, step.ack);
+          return true;
+        case 'refused':
+          await this.#refused(draft, step.failure);
+          return true;
+        case 'again':
+          await this.#options.crypto.abandon({ channelId, eventId });
+          this.#options.keys.invalidate(channelId);
+          break;
+        case 'paused':
+          return false;
+        case 'later':
+          await wait(step.waitMs);
+          if (!step.counts) attempt -= 1;
+      }
+    }
+    await this.#refused(draft, 'keys_unavailable');
+    return true;
+  }
+
+  async #attempt(draft: Draft): Promise<Step> {
+    const { crypto, keys, api, now } = this.#options;
+    try {
+      const conversation = await keys.conversation(draft.channelId);
+      const invalid = await keys.prepare(conversation);
+      if (conversation.kind === 'dm' && invalid.length > 0)
+        return { kind: 'refused', failure: 'keys_invalid' };
+      const sealed = await crypto.encrypt({ ...draft, conversation, now: now() });
+      const ack = await api().messages.send.mutate({
+        envelope: sealed.envelope,
+        packets: [...sealed.packets],
+        ...(sealed.chainCert === null ? {} : { chainCert: sealed.chainCert }),
+        ...(draft.mentions.length === 0 ? {} : { notify: { accountIds: [...draft.mentions] } }),
+        ...(sealed.dmDevices === null ? {} : { dmDevices: [...sealed.dmDevices] }),
+      });
+      if (ack.devicesVersion !== conversation.devicesVersion) keys.invalidate(draft.channelId);
+      return { kind: 'accepted', ack };
+    } catch (error) {
+      return stepAfter(error);
+    }
+  }
+
+  async #accepted({ channelId, eventId }: Draft, ack: SendAck): Promise<void> {
+    const { crypto, keys, onAccepted } = this.#options;
+    await crypto.acknowledge({ channelId, eventId });
+    await crypto.dropDraft({ eventId });
+    onAccepted(channelId, ack);
+    this.#announce();
+    // Devices that came meanwhile, or did not fit into the send, get the chain after it.
+    keys.distribute(channelId).catch(() => undefined);
+  }
+
+  async #refused(draft: Draft, failure: string): Promise<void> {
+    const { channelId, eventId } = draft;
+    await this.#options.crypto.abandon({ channelId, eventId });
+    const refused = { ...draft, failure };
+    this.#rows.set(eventId, refused);
+    await this.#options.crypto.keepDraft({ draft: refused });
+    this.#announce();
+  }
+}
+
+/** Whether to try again, with what, and when. */
+function stepAfter(error: unknown): Step {
+  if (error instanceof CryptoCallError) {
+    return {
+      kind: 'refused',
+      failure: error.code === 'identity_reset' ? 'identity_changed' : 'not_encrypted',
+    };
+  }
+  const failure: CallFailure = failureOf(error);
+  switch (failure.code) {
+    case 'unreachable':
+    case 'draining':
+    case 'unauthenticated':
+      return { kind: 'paused' };
+    case 'rate_limited':
+    case 'slow_mode':
+      return { kind: 'later', waitMs: failure.retryAfterMs, counts: false };
+    case 'internal':
+      return { kind: 'later', waitMs: 2000, counts: true };
+    case 'stale_epoch':
+    case 'stale_devices':
+      return { kind: 'again' };
+    default:
+      return { kind: 'refused', failure: failure.code };
+  }
+}

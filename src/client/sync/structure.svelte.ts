@@ -1,0 +1,189 @@
+// State + events = state: communities, direct conversations and channel heads. Loaded by the bootstrap, moved on by
+// live events; a jump in a community's version makes it be fetched again.
+import { SvelteMap } from 'svelte/reactivity';
+import type { ChannelSummary, DmSummary } from '#shared/channels.ts';
+import type { CommunityStructure } from '#shared/communities.ts';
+import type { LiveEvent } from '#shared/events.ts';
+import type { AccountId, ChannelId, CommunityId } from '#shared/ids.ts';
+import type { Bootstrap } from '#shared/live.ts';
+import type { OwnAccount } from '#shared/users.ts';
+import { reduceStructure } from './structure-reducer.ts';
+
+export interface Head {
+  readonly lastSeq: number;
+  readonly lastOrdinal: number;
+  readonly epoch: number;
+  readonly readSeq: number;
+  readonly readOrdinal: number;
+  readonly mentions: number;
+  readonly lastMessageAt: number;
+  readonly devicesVersion: number;
+}
+
+const newHead: Head = {
+  lastSeq: 0,
+  lastOrdinal: 0,
+  epoch: 1,
+  readSeq: 0,
+  readOrdinal: 0,
+  mentions: 0,
+  lastMessageAt: 0,
+  devicesVersion: 1,
+};
+
+export class Structure {
+  readonly communities = new SvelteMap<CommunityId, CommunityStructure>();
+  readonly dms = new SvelteMap<ChannelId, DmSummary>();
+  readonly heads = new SvelteMap<ChannelId, Head>();
+  #account = $state.raw<OwnAccount | null>(null);
+  #isLoaded = $state(false);
+
+  /** The signed-in person; null until the first bootstrap. */
+  get account(): OwnAccount | null {
+    return this.#account;
+  }
+
+  get isLoaded(): boolean {
+    return this.#isLoaded;
+  }
+
+  /** Versions held, for `live.bootstrap`. */
+  known(): [CommunityId, number][] {
+    return [...this.communities.values()].map((c) => [c.communityId, c.version]);
+  }
+
+  load(bootstrap: Bootstrap): void {
+    this.#account = bootstrap.account;
+    const present = new Set(bootstrap.communities.map((c) => c.communityId));
+    for (const id of [...this.communities.keys()]) if (!present.has(id)) this.communities.delete(id);
+    for (const { communityId, structure } of bootstrap.communities) {
+      if (structure) this.communities.set(communityId, structure);
+    }
+    const dmIds = new Set(bootstrap.dms.map((dm) => dm.channel.channelId));
+    for (const id of [...this.dms.keys()]) if (!dmIds.has(id)) this.dms.delete(id);
+    for (const dm of bootstrap.dms) this.dms.set(dm.channel.channelId, dm);
+    const headed = new Set(bootstrap.heads.map(([channelId]) => channelId));
+    for (const id of [...this.heads.keys()]) if (!headed.has(id)) this.heads.delete(id);
+    for (const [
+      channelId,
+      lastSeq,
+      lastOrdinal,
+      epoch,
+      readSeq,
+      readOrdinal,
+      mentions,
+      at,
+      version,
+    ] of bootstrap.heads) {
+      const head = { lastSeq, lastOrdinal, epoch, readSeq, readOrdinal, mentions };
+      this.heads.set(channelId, { ...head, lastMessageAt: at, devicesVersion: version });
+    }
+    this.#isLoaded = true;
+  }
+
+  replaceCommunity(community: CommunityStructure): void {
+    this.communities.set(community.communityId, community);
+  }
+
+  /** Applies an event; answers a community that must be fetched again because its version jumped. */
+  apply(event: LiveEvent): CommunityId | null {
+    switch (event.type) {
+      case 'event.appended':
+        this.#appended(event);
+        return null;
+      case 'cursor.moved': {
+        const { channelId, readSeq, readOrdinal, mentions } = event;
+        this.#patch(channelId, { readSeq, readOrdinal, mentions });
+        return null;
+      }
+      case 'channel.rekeyed': {
+        const { channelId, epoch, devicesVersion } = event;
+        this.#patch(channelId, { epoch, devicesVersion });
+        return null;
+      }
+      case 'account.updated':
+        this.#account = event.account;
+        return null;
+      case 'dm.opened':
+        this.dms.set(event.dm.channel.channelId, event.dm);
+        return null;
+      case 'community.joined':
+        this.replaceCommunity(event.community);
+        return null;
+      case 'community.left':
+        this.#forget(event.communityId);
+        return null;
+      default:
+        return this.#structural(event);
+    }
+  }
+
+  #structural(event: LiveEvent): CommunityId | null {
+    if (!('communityId' in event)) return null;
+    const community = this.communities.get(event.communityId);
+    const me = this.#account?.accountId;
+    if (!community || !me) return null;
+    const next = reduceStructure(community, event, me);
+    if (next === 'stale') return event.communityId;
+    if (next === 'left') this.#forget(event.communityId);
+    else if (next !== community) this.communities.set(event.communityId, next);
+    if (event.type === 'channel.deleted') this.heads.delete(event.channelId);
+    return null;
+  }
+
+  #appended({ event, mentions }: Extract<LiveEvent, { type: 'event.appended' }>): void {
+    const head = this.heads.get(event.channelId) ?? newHead;
+    if (event.seq <= head.lastSeq) return;
+    const isMessage = event.class === 'message';
+    const isOwn = event.senderAccountId === this.#account?.accountId;
+    const isMention = this.#account !== null && mentions.includes(this.#account.accountId);
+    const lastOrdinal = Math.max(head.lastOrdinal, event.ordinal ?? 0);
+    this.heads.set(event.channelId, {
+      ...head,
+      lastSeq: event.seq,
+      lastOrdinal,
+      lastMessageAt: isMessage ? event.createdAt : head.lastMessageAt,
+      ...(isOwn && isMessage ? { readSeq: event.seq, readOrdinal: lastOrdinal, mentions: 0 } : {}),
+      ...(isMention && !isOwn ? { mentions: head.mentions + 1 } : {}),
+    });
+  }
+
+  #patch(channelId: ChannelId, change: Partial<Head>): void {
+    this.heads.set(channelId, { ...(this.heads.get(channelId) ?? newHead), ...change });
+  }
+
+  #forget(communityId: CommunityId): void {
+    for (const channel of this.communities.get(communityId)?.channels ?? [])
+      this.heads.delete(channel.channelId);
+    this.communities.delete(communityId);
+  }
+
+  head(channelId: ChannelId): Head {
+    return this.heads.get(channelId) ?? newHead;
+  }
+
+  unread(channelId: ChannelId): number {
+    const { lastOrdinal, readOrdinal } = this.head(channelId);
+    return Math.max(0, lastOrdinal - readOrdinal);
+  }
+
+  channel(channelId: ChannelId): ChannelSummary | null {
+    const dm = this.dms.get(channelId);
+    if (dm) return dm.channel;
+    for (const community of this.communities.values()) {
+      const found = community.channels.find((c) => c.channelId === channelId);
+      if (found) return found;
+    }
+    return null;
+  }
+
+  communityOf(channelId: ChannelId): CommunityStructure | null {
+    const communityId = this.channel(channelId)?.communityId;
+    return communityId ? (this.communities.get(communityId) ?? null) : null;
+  }
+
+  /** The two accounts of a direct conversation, pinned for ever; null for community channels. */
+  membersOf(channelId: ChannelId): readonly AccountId[] | null {
+    return this.dms.get(channelId)?.members.map((m) => m.accountId) ?? null;
+  }
+}

@@ -1,0 +1,228 @@
+// A signed-in person's workspace: builds the sync engine, loads the bootstrap at every (re)connect, and routes each
+// live event to whoever it concerns.
+import { SvelteMap } from 'svelte/reactivity';
+import { LiveConnection } from '#client/api/live.svelte.ts';
+import type { Api } from '#client/api/trpc.ts';
+import type { CryptoClient } from '#client/crypto/crypto-client.ts';
+import type { IdentityAlarm } from '#client/crypto/protocol.ts';
+import type { LiveEvent } from '#shared/events.ts';
+import type { AccountId, ChannelId, CommunityId, EventId } from '#shared/ids.ts';
+import { ChannelLog } from './channel-log.svelte.ts';
+import { Keys } from './keys.ts';
+import { Members } from './members.svelte.ts';
+import { Outbox } from './outbox.svelte.ts';
+import { People } from './people.svelte.ts';
+import { Structure } from './structure.svelte.ts';
+import { Typing } from './typing.svelte.ts';
+
+export interface WorkspaceOptions {
+  readonly crypto: CryptoClient;
+  readonly token: () => Promise<string>;
+  readonly currentToken: () => string | null;
+  readonly onRevoked: () => void;
+}
+
+/** A line in the timeline made by this client from its own keys: who can read from here on (protocol P15). */
+export interface ReaderNotice {
+  readonly at: number;
+  readonly afterSeq: number;
+  readonly accountId: AccountId;
+  readonly kind: 'joined' | 'left';
+}
+
+const ASK_AFTER_MS = 1500;
+
+export class Workspace {
+  readonly structure = new Structure();
+  readonly people: People;
+  readonly members: Members;
+  readonly typing: Typing;
+  readonly keys: Keys;
+  readonly outbox: Outbox;
+  readonly live: LiveConnection;
+  readonly alarms = new SvelteMap<AccountId, IdentityAlarm>();
+  readonly notices = new SvelteMap<ChannelId, readonly ReaderNotice[]>();
+  readonly #logs = new Map<ChannelId, ChannelLog>();
+  readonly #crypto: CryptoClient;
+  readonly #asking = new Map<ChannelId, ReturnType<typeof setTimeout>>();
+  /** Server time minus local time, ms. */
+  #skew = 0;
+
+  constructor(options: WorkspaceOptions) {
+    const { crypto } = options;
+    this.#crypto = crypto;
+    this.live = new LiveConnection({
+      token: options.token,
+      currentToken: options.currentToken,
+      onOpened: (now) => void this.#opened(now),
+      onEvent: (event) => this.#hear(event),
+      onRevoked: options.onRevoked,
+    });
+    const { structure } = this;
+    const api = (): Api => this.live.api;
+    const now = (): number => this.now();
+    this.people = new People(api);
+    this.members = new Members({ api, people: this.people });
+    this.typing = new Typing({ api, now: () => Date.now() });
+    this.keys = new Keys({
+      crypto: crypto.api,
+      api,
+      structure,
+      now,
+      onUnlocked: (channelId) => void this.#logs.get(channelId)?.retryPending(),
+      onAlarm: (alarm) => void this.alarms.set(alarm.accountId, alarm),
+      onReaders: (channelId, change) => this.#noteReaders(channelId, change),
+    });
+    this.outbox = new Outbox({
+      crypto: crypto.api,
+      api,
+      keys: this.keys,
+      now,
+      onAccepted: (channelId, ack) => void this.#logs.get(channelId)?.catchUp(ack.seq),
+    });
+  }
+
+  get api(): Api {
+    return this.live.api;
+  }
+
+  get crypto(): CryptoClient['api'] {
+    return this.#crypto.api;
+  }
+
+  get me(): AccountId | null {
+    return this.structure.account?.accountId ?? null;
+  }
+
+  /** The server's time as this client best knows it, ms. */
+  now(): number {
+    return Date.now() + this.#skew;
+  }
+
+  start(): void {
+    this.live.start();
+    void this.#crypto.leading.then(() => this.keys.lead()).then(() => this.outbox.resume());
+  }
+
+  close(): void {
+    this.live.stop();
+    this.outbox.close();
+    for (const timer of this.#asking.values()) clearTimeout(timer);
+  }
+
+  /** The log of a conversation; made when first asked for. */
+  log(channelId: ChannelId): ChannelLog {
+    const known = this.#logs.get(channelId);
+    if (known) return known;
+    const { structure, keys } = this;
+    const log = new ChannelLog({
+      channelId,
+      api: () => this.api,
+      crypto: this.#crypto.api,
+      now: () => this.now(),
+      conversation: () => ({
+        kind: structure.channel(channelId)?.kind ?? 'text',
+        members: structure.membersOf(channelId),
+        epoch: structure.head(channelId).epoch,
+      }),
+      fetchLogs: (accountIds) => keys.refreshLogs(accountIds.map((accountId) => ({ accountId }))),
+      onKeysMissing: (id) => this.#askSoon(id),
+      isModerator: (accountId) => this.members.mayModerate(structure.communityOf(channelId), accountId),
+      onSettled: (eventId: EventId) => this.outbox.settle(eventId),
+    });
+    this.#logs.set(channelId, log);
+    return log;
+  }
+
+  /** Keys usually arrive with the message; only what is still missing after a moment is asked for. */
+  #askSoon(channelId: ChannelId): void {
+    if (this.#asking.has(channelId)) return;
+    const ask = async (): Promise<void> => {
+      this.#asking.delete(channelId);
+      await this.#logs.get(channelId)?.retryPending();
+      await this.keys.requestKeys(channelId).catch(() => undefined);
+    };
+    this.#asking.set(
+      channelId,
+      setTimeout(() => void ask(), ASK_AFTER_MS),
+    );
+  }
+
+  #noteReaders(channelId: ChannelId, change: { joined: AccountId[]; left: AccountId[] }): void {
+    const line =
+      (kind: ReaderNotice['kind']) =>
+      (accountId: AccountId): ReaderNotice => ({
+        at: this.now(),
+        afterSeq: this.structure.head(channelId).lastSeq,
+        accountId,
+        kind,
+      });
+    const lines = [...change.joined.map(line('joined')), ...change.left.map(line('left'))];
+    this.notices.set(channelId, [...(this.notices.get(channelId) ?? []), ...lines]);
+  }
+
+  async #opened(serverNow: number): Promise<void> {
+    this.#skew = serverNow - Date.now();
+    try {
+      const bootstrap = await this.api.live.bootstrap.query({ known: this.structure.known() });
+      this.structure.load(bootstrap);
+      this.people.learn([bootstrap.account, ...bootstrap.dms.flatMap((dm) => dm.members)]);
+      await Promise.all([this.people.rewatch(), this.typing.refocus(), this.keys.catchUp()]);
+      for (const log of this.#logs.values()) void log.catchUp(this.structure.head(log.channelId).lastSeq);
+      await this.outbox.resume();
+    } catch {
+      // The connection went again; the next `live.opened` starts over.
+    }
+  }
+
+  #hear(event: LiveEvent): void {
+    const stale = this.structure.apply(event);
+    if (stale) void this.#refetch(stale);
+    this.members.apply(event);
+    switch (event.type) {
+      case 'event.appended':
+        this.typing.stopped(event.event.senderAccountId);
+        this.#logs.get(event.event.channelId)?.receive(event.event, event.chainCert);
+        break;
+      case 'mailbox.received':
+        void this.keys.receive([event.packet]);
+        break;
+      case 'channel.rekeyed':
+        void this.#rekeyed(event.channelId);
+        break;
+      case 'devices.changed':
+        void this.keys.refreshLogs([{ accountId: event.accountId, headSeq: event.headSeq }]);
+        break;
+      case 'prekeys.claimed':
+        if (this.keys.isLeader) void this.keys.publishPrekeys().catch(() => undefined);
+        break;
+      case 'profile.updated':
+        this.people.learn([event.profile]);
+        break;
+      case 'member.joined':
+        this.people.learn([event.member.profile]);
+        break;
+      case 'dm.opened':
+        this.people.learn(event.dm.members);
+        break;
+      case 'presence.changed':
+        this.people.applyPresence(event.entries);
+        break;
+      case 'typing.started':
+        this.typing.heard(event.channelId, event.accountId);
+        break;
+    }
+  }
+
+  /** Reader or device set changed: see who reads now, and hand the chain to those who came. */
+  async #rekeyed(channelId: ChannelId): Promise<void> {
+    if (!this.#logs.has(channelId)) return;
+    await this.keys.conversation(channelId).catch(() => undefined);
+    await this.keys.distribute(channelId).catch(() => undefined);
+  }
+
+  async #refetch(communityId: CommunityId): Promise<void> {
+    const community = await this.api.communities.get.query({ communityId }).catch(() => null);
+    if (community) this.structure.replaceCommunity(community);
+  }
+}
