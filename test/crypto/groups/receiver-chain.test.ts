@@ -11,6 +11,7 @@ import {
   installChain,
   installForwardedChain,
   MAX_ARCHIVED_CHAINS,
+  takeMessageKey,
   type ReceiverChain,
 } from '#crypto/receiver-chain.ts';
 import { senderChainPacket, type SenderChain } from '#crypto/sender-chain.ts';
@@ -89,6 +90,20 @@ describe('receiver chains', () => {
     );
     const elsewhere = { ...speaker.chain, seed: new Uint8Array(32).fill(7) };
     expectCode('mismatch', () => reinstall(chain, elsewhere, 0));
+  });
+
+  it('takes no packet that disagrees with its certificate, and no key past the end of a chain', () => {
+    const chain = chainOf(ada, 'disagree');
+    const context = { cert: certOf(chain, ada), existing: [], now: NOW };
+    const install = (more: Partial<SenderChain>) =>
+      installChain(overSession(ada, senderChainPacket({ ...chain, ...more })), context);
+    expectCode('mismatch', () => install({ chainId: new Uint8Array(8) }));
+    expectCode('mismatch', () => install({ certHash: new Uint8Array(32) }));
+    expectCode('limit', () => install({ iter: 1000 }));
+    const { chain: held } = install({ iter: 999 });
+    expect(takeMessageKey(held, 999, NOW).chain.iter).toBe(1000);
+    expectCode('limit', () => takeMessageKey(held, 1000, NOW));
+    expectCode('unknown_chain', () => takeMessageKey(held, 998, NOW));
   });
 
   it('keeps five live chains per sender device, archives older ones, and bounds those', () => {

@@ -162,6 +162,9 @@ describe('stubs of removed events', () => {
     const { chain } = verifyRun(held, page, CONTEXT);
     const wrong = { ...stubOf(events[2]!), linkHash: flip(stubOf(events[2]!).linkHash, 0) };
     expect(findLinkGaps(chain, [wrong])).toEqual([{ kind: 'missing', afterIter: 2, beforeIter: 3 }]);
+    // moved behind the message that links to it, it explains nothing
+    const moved = { ...stubOf(events[2]!), iter: 9 };
+    expect(findLinkGaps(chain, [moved])).toEqual([{ kind: 'missing', afterIter: 1, beforeIter: 3 }]);
     const otherChain = { ...stubOf(events[2]!), chainId: new Uint8Array(8) };
     expect(findLinkGaps(chain, [otherChain])).toHaveLength(1);
     // a stub where the sender skipped a position
