@@ -8,7 +8,8 @@ import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import tailwindcss from '@tailwindcss/vite';
-import { chromium, type Browser } from '@playwright/test';
+import { AxeBuilder } from '@axe-core/playwright';
+import { chromium, type Browser, type Page } from '@playwright/test';
 import { build } from 'vite';
 
 const POLICY = [
@@ -46,6 +47,16 @@ async function serve(): Promise<Server> {
   return server;
 }
 
+/** What axe finds at levels A and AA, one line per fault. */
+async function axeFaults(tab: Page, name: string): Promise<string[]> {
+  const { violations } = await new AxeBuilder({ page: tab })
+    .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'])
+    .analyze();
+  return violations.flatMap(({ id, nodes }) =>
+    nodes.map((node) => `${name}: axe ${id}: ${node.html.slice(0, 160)}`),
+  );
+}
+
 async function shootPage(browser: Browser, url: string, page: string): Promise<string[]> {
   const faults: string[] = [];
   for (const [size, viewport] of Object.entries(SIZES)) {
@@ -65,6 +76,7 @@ async function shootPage(browser: Browser, url: string, page: string): Promise<s
       await tab.waitForTimeout(page.startsWith('floats') ? 1500 : 350);
       if (page === 'chat' && size === 'wide') await tab.locator('[data-message=m8]').hover();
       await tab.waitForTimeout(100);
+      faults.push(...(await axeFaults(tab, `${page} ${size} ${mode}`)));
       await tab.screenshot({ path: join(out, `${page}-${size}-${mode}.png`) });
     }
     await context.close();

@@ -1,3 +1,5 @@
+import type { Attachment } from 'svelte/attachments';
+
 /** A person's hue, 0–359, stable for one account id everywhere (look.md §2). FNV-1a over the id's characters. */
 export function hueOf(id: string): number {
   let hash = 0x811c9dc5;
@@ -7,3 +9,10 @@ export function hueOf(id: string): number {
   }
   return (hash >>> 0) % 360;
 }
+
+/** Gives an element with class `hue` the colours of `id`. Through the CSSOM: the policy forbids style attributes. */
+export const personHue =
+  (id: string): Attachment<HTMLElement> =>
+  (node) => {
+    node.style.setProperty('--name-h', String(hueOf(id)));
+  };

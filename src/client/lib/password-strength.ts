@@ -36,6 +36,9 @@ function alphabetSize(text: string): number {
   return Math.max(size, 1);
 }
 
+/** Stands where a known word was taken out (the object replacement character). */
+const GAP = '\uFFFC';
+
 /** Known words and the person's own names shrink to one cheap guess each before bits are counted. */
 function withoutWords(password: string, hints: readonly string[]): { rest: string; words: number } {
   let rest = unleet(password.toLowerCase());
@@ -44,7 +47,7 @@ function withoutWords(password: string, hints: readonly string[]): { rest: strin
   for (const word of [...own, ...commonWords()]) {
     if (word.length < 4 && !own.includes(word)) continue;
     if (!rest.includes(word)) continue;
-    rest = rest.replaceAll(word, '\u0000');
+    rest = rest.replaceAll(word, GAP);
     words += 1;
   }
   return { rest, words };
@@ -58,13 +61,13 @@ function bitsOf(password: string, hints: readonly string[]): number {
   const perCharacter = Math.log2(alphabetSize(password));
   let surprising = 0;
   for (let i = 0; i < rest.length; i += 1) {
-    if (rest[i] === '\u0000') continue;
+    if (rest[i] === GAP) continue;
     surprising += predictable(rest, i) ? 0.15 : 1;
   }
   const different = new Set(password).size;
   const variety = Math.min(1, different / Math.min(password.length, 12));
   // Real words are far from random letters: long lower-case text counts at about 2.5 bits a letter.
-  const ceiling = /^[a-zà-ÿ \u0000-]+$/iu.test(rest) ? 2.6 : perCharacter;
+  const ceiling = /^[a-zà-ÿ \uFFFC-]+$/iu.test(rest) ? 2.6 : perCharacter;
   return surprising * Math.min(perCharacter, ceiling) * variety + words * WORD_BITS;
 }
 
