@@ -1,0 +1,205 @@
+// Getting in and out: what the instance offers, registration with its recovery code, log-in on a known or a new
+// browser, restoring the session after a reload.
+import { failureOf, type CallFailure } from '#client/api/errors.ts';
+import { CryptoCallError, type CryptoClient } from '#client/crypto/crypto-client.ts';
+import type { PreparedAccount } from '#client/crypto/protocol.ts';
+import { deviceLabel } from '#client/lib/device-label.ts';
+import type { SessionGrant } from '#shared/auth.ts';
+import type { AccountId } from '#shared/ids.ts';
+import type { InstanceInfo } from '#shared/instance.ts';
+import { Workspace } from '#client/sync/workspace.svelte.ts';
+import { isSignedOut, Tokens } from './tokens.ts';
+
+export type SessionStatus = 'starting' | 'signed-out' | 'signed-in' | 'unreachable';
+
+/** Why a way in did not open: a typed answer of the server, or a code of the crypto worker. */
+export type EntryFailure = CallFailure | { readonly code: 'weak_kdf' | 'keys' };
+
+export interface Registration {
+  readonly username: string;
+  readonly displayName: string;
+  readonly password: string;
+  readonly inviteCode?: string | undefined;
+  /** Set-up of a new instance; the token is absent on the machine itself. */
+  readonly setup?: { readonly token?: string | undefined } | undefined;
+}
+
+const ACCOUNT_KEY = 'chatalot.account';
+
+export class Session {
+  readonly #crypto: CryptoClient;
+  readonly #tokens = new Tokens();
+  #status = $state<SessionStatus>('starting');
+  #instance = $state.raw<InstanceInfo | null>(null);
+  #workspace = $state.raw<Workspace | null>(null);
+  #prepared: { account: PreparedAccount; registration: Registration } | null = null;
+
+  constructor(crypto: CryptoClient) {
+    this.#crypto = crypto;
+  }
+
+  get status(): SessionStatus {
+    return this.#status;
+  }
+
+  get instance(): InstanceInfo | null {
+    return this.#instance;
+  }
+
+  /** Present exactly while signed in. */
+  get workspace(): Workspace | null {
+    return this.#workspace;
+  }
+
+  /** For calls before anybody is signed in (invite previews, names that are free). */
+  get http(): Tokens['http'] {
+    return this.#tokens.http;
+  }
+
+  /** Reads what the instance offers and takes up the session of the last visit, if it still stands. */
+  async start(): Promise<void> {
+    this.#status = 'starting';
+    try {
+      this.#instance = await this.http.instance.info.query();
+      const accountId = localStorage.getItem(ACCOUNT_KEY) as AccountId | null;
+      if (accountId === null || !(await this.#crypto.api.open({ accountId }))) return this.#signedOut();
+      await this.#enter(await this.#tokens.renew());
+    } catch (error) {
+      if (isSignedOut(error) || error instanceof CryptoCallError) this.#signedOut();
+      else this.#status = 'unreachable';
+    }
+  }
+
+  async refreshInstance(): Promise<void> {
+    this.#instance = await this.http.instance.info.query();
+  }
+
+  async isUsernameFree(username: string): Promise<boolean> {
+    return this.http.auth.available.query({ username });
+  }
+
+  /** Makes the keys and answers the recovery code; nothing reaches the server before `register`. Takes seconds. */
+  async prepare(registration: Registration): Promise<string> {
+    const { password } = registration;
+    const account = await this.#crypto.api.prepareAccount({ password, now: Date.now() });
+    this.#prepared = { account, registration };
+    return account.recoveryCode;
+  }
+
+  /** Registers what was prepared and signs in. Throws an error that `entryFailure` reads. */
+  async register(): Promise<void> {
+    if (!this.#prepared) throw new CryptoCallError('keys');
+    const { account, registration } = this.#prepared;
+    const { username, displayName, inviteCode, setup } = registration;
+    const { recoveryCode: _shown, log, ...keys } = account;
+    const grant = await this.http.auth.register.mutate({
+      ...keys,
+      log: [...log],
+      username,
+      displayName,
+      deviceLabel: deviceLabel(),
+      ...(inviteCode === undefined ? {} : { inviteCode }),
+      ...(setup === undefined ? {} : { setup }),
+    });
+    this.#tokens.take(grant);
+    await this.#crypto.api.adopt();
+    this.#prepared = null;
+    await this.#enter(grant);
+    if (setup) await this.refreshInstance();
+  }
+
+  /** Logs in; on a browser without keys of this account the vault certifies it as a new device. */
+  async login(input: { username: string; password: string }): Promise<void> {
+    const { username, password } = input;
+    const { api } = this.#crypto;
+    const kdf = await this.http.auth.kdf.query({ username });
+    const { loginSecret } = await api.deriveLogin({ password, kdf });
+    const grant = await this.http.auth.login.mutate({ username, loginSecret });
+    this.#tokens.take(grant);
+    const { accountId } = grant;
+    const isKnown = (await api.findDevice({ accountId })) !== null && (await this.#reopen(grant));
+    if (!isKnown) await this.#certify(accountId, loginSecret);
+    await this.#enter(grant);
+  }
+
+  /** True when the device this browser holds still belongs to the account and is bound to the session. */
+  async #reopen(grant: SessionGrant): Promise<boolean> {
+    await this.#crypto.api.open({ accountId: grant.accountId });
+    try {
+      await this.#attach(grant);
+      return true;
+    } catch (error) {
+      const { code } = failureOf(error);
+      if (code === 'bad_proof' || code === 'not_found') return false;
+      throw error;
+    }
+  }
+
+  async #certify(accountId: AccountId, loginSecret: string): Promise<void> {
+    const { api } = this.#crypto;
+    const { vault } = await this.http.vault.get.mutate({ loginSecret });
+    const [own] = await this.http.devices.logs.query({ accounts: [{ accountId, fromSeq: 0 }] });
+    const log = own?.entries ?? [];
+    const { entry } = await api.certifyDevice({ accountId, vault, log, now: Date.now() });
+    await this.http.devices.append.mutate({ entry, label: deviceLabel() });
+    await api.adopt();
+  }
+
+  /** Binds the session to this device (protocol P9). */
+  async #attach(grant: SessionGrant): Promise<void> {
+    const deviceId = await this.#crypto.api.findDevice({ accountId: grant.accountId });
+    if (deviceId === null) throw new CryptoCallError('keys');
+    const { challenge } = await this.http.devices.challenge.mutate();
+    const signature = await this.#crypto.api.signAttach({ sessionId: grant.sessionId, challenge });
+    await this.http.devices.attach.mutate({ deviceId, signature });
+  }
+
+  async #enter(grant: SessionGrant): Promise<void> {
+    const { accountId } = grant;
+    const deviceId = await this.#crypto.api.findDevice({ accountId });
+    if (deviceId === null) throw new CryptoCallError('keys');
+    if (grant.deviceId !== deviceId) await this.#attach(grant);
+    localStorage.setItem(ACCOUNT_KEY, accountId);
+    const workspace = new Workspace({
+      crypto: this.#crypto,
+      token: () => this.#tokens.valid(),
+      currentToken: () => this.#tokens.current(),
+      onRevoked: () => this.#signedOut(),
+    });
+    this.#workspace?.close();
+    this.#workspace = workspace;
+    this.#status = 'signed-in';
+    workspace.start();
+  }
+
+  /** Ends the session. The device keeps its keys, so that logging in again needs no new device. */
+  async logout(options: { everywhere?: boolean } = {}): Promise<void> {
+    await this.http.auth.logout.mutate(options);
+    this.#signedOut();
+  }
+
+  /** "Log out and remove": the account revokes this device, and its keys and messages leave this browser. */
+  async logoutAndRemove(): Promise<void> {
+    const { api } = this.#crypto;
+    const entry = await api.revokeOwnDevice();
+    await this.http.devices.append.mutate({ entry });
+    await this.http.auth.logout.mutate({}).catch(() => undefined);
+    this.#workspace?.close();
+    await api.wipe();
+    this.#signedOut();
+  }
+
+  #signedOut(): void {
+    this.#workspace?.close();
+    this.#workspace = null;
+    this.#tokens.drop();
+    localStorage.removeItem(ACCOUNT_KEY);
+    this.#status = 'signed-out';
+  }
+}
+
+/** What went wrong on the way in. */
+export function entryFailure(error: unknown): EntryFailure {
+  if (error instanceof CryptoCallError) return { code: error.code === 'weak_kdf' ? 'weak_kdf' : 'keys' };
+  return failureOf(error);
+}

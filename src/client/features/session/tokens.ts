@@ -1,0 +1,54 @@
+// The access token of this tab: in memory only, renewed shortly before it runs out, one renewal at a time across tabs.
+import { failureOf } from '#client/api/errors.ts';
+import { createHttpApi, type Api } from '#client/api/trpc.ts';
+import type { SessionGrant } from '#shared/auth.ts';
+
+const RENEW_BEFORE_MS = 60_000;
+
+export class Tokens {
+  readonly #http: Api;
+  #grant: SessionGrant | null = null;
+
+  constructor() {
+    this.#http = createHttpApi(() => this.current());
+  }
+
+  /** HTTP client that carries the current token. */
+  get http(): Api {
+    return this.#http;
+  }
+
+  current(): string | null {
+    return this.#grant?.accessToken ?? null;
+  }
+
+  take(grant: SessionGrant): void {
+    this.#grant = grant;
+  }
+
+  drop(): void {
+    this.#grant = null;
+  }
+
+  /** A token that lasts a while yet. Rejects with the server's failure when the session is gone. */
+  async valid(): Promise<string> {
+    const grant = this.#grant;
+    if (grant && grant.accessExpiresAt - Date.now() > RENEW_BEFORE_MS) return grant.accessToken;
+    return (await this.renew()).accessToken;
+  }
+
+  /** A fresh grant by the refresh cookie; parallel tabs take turns. */
+  async renew(): Promise<SessionGrant> {
+    const grant = await navigator.locks.request('chatalot-refresh', () =>
+      createHttpApi(() => null).auth.refresh.mutate(),
+    );
+    this.#grant = grant;
+    return grant;
+  }
+}
+
+/** Whether the server itself said that there is no session any more (not: that it could not be reached). */
+export function isSignedOut(error: unknown): boolean {
+  const { code } = failureOf(error);
+  return code === 'unauthenticated' || code === 'session_revoked';
+}
