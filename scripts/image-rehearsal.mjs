@@ -2,7 +2,16 @@
 // that stands for the image's root, starts the result as the image would, asks its health check, stops it, starts it
 // again and ends. `npm run rehearse-image`.
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -11,7 +20,11 @@ import { root } from './lib/paths.mjs';
 import { start, stopChildren } from './lib/run.mjs';
 
 const READY_MS = 90_000;
+/** Stands for the image's user: nobody, who may write to the data folder and nowhere else. Only root can become it. */
+const NOBODY = 65_534;
+const runAs = process.getuid() === 0 ? { uid: NOBODY, gid: NOBODY } : undefined;
 const base = mkdtempSync(join(tmpdir(), 'chatalot-image-'));
+chmodSync(base, 0o755);
 const stageRoots = new Map();
 const isIgnored = ignoreMatcher(readFileSync(join(root, '.dockerignore'), 'utf8'));
 /** What the build context holds: the tracked files and those about to be, less .dockerignore. */
@@ -53,7 +66,7 @@ async function shell(state, script) {
   // Absolute paths of the image mean paths under its root here, and its user is whoever runs this.
   const local = script
     .replace(/(?<=\s|^)\/(?=\w)/g, `${state.root}/`)
-    .replaceAll('node:node', `${process.getuid()}:${process.getgid()}`);
+    .replaceAll('node:node', `${runAs?.uid ?? process.getuid()}:${runAs?.gid ?? process.getgid()}`);
   const cwd = inside(state.root, state.workdir);
   const { code, output } = await start(['sh', '-c', local], { cwd, quiet: true, env: cleanEnv() }).done;
   if (code !== 0) throw new Error(`RUN ${script} failed (${code})\n${output}`);
@@ -99,7 +112,7 @@ async function runOnce({ root: image, workdir, env, command, health }) {
     HOST: '127.0.0.1',
     DATA_DIR: inside(image, env.DATA_DIR),
   };
-  const options = { cwd: inside(image, workdir), env: settings, quiet: true };
+  const options = { user: runAs, cwd: inside(image, workdir), env: settings, quiet: true };
   const began = Date.now();
   const server = start(command, options);
   while ((await start(health, options).done).code !== 0) {
