@@ -3,7 +3,6 @@ import { fastifyTRPCPlugin } from '@trpc/server/adapters/fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { createHttpApp } from './platform/http.ts';
 import type { Env } from './platform/env.ts';
-import { uuidv7 } from './platform/ids.ts';
 import { CLOSE_RESTART, LiveHub } from './platform/live-hub.ts';
 import { registerStatic } from './platform/static.ts';
 import type { LiveEvent } from '#shared/events.ts';
@@ -67,7 +66,7 @@ type HttpContextInput = { readonly req: FastifyRequest; readonly res: FastifyRep
 async function httpContext(state: State, { req, res }: HttpContextInput): Promise<Context> {
   const { deps, sockets } = state;
   const { actor, failure } = await authenticate(deps, bearerToken(req.headers.authorization));
-  const info = describeRequest(req.raw, deps.env, uuidv7(deps.clock));
+  const info = describeRequest(req.raw, deps.env, req.id);
   return {
     deps,
     actor,
