@@ -1,6 +1,6 @@
 // Attacks on the handshake: swapped, relabelled, mistyped and re-published keys, wrong recipients, forged openings.
 import { describe, expect, it } from 'vitest';
-import { createAddDevice } from '#crypto/account-log.ts';
+import { createAddDevice, type AccountLogState } from '#crypto/account-log.ts';
 import { concat, equalBytes, fromHex } from '#crypto/bytes.ts';
 import { KEY_MLKEM768, KEY_X25519, Writer, writeKey } from '#crypto/codec.ts';
 import { SIGN_LABELS, SIGNATURE_BYTES, SUITE, WIRE_VERSION } from '#crypto/constants.ts';
@@ -329,6 +329,28 @@ describe('handshake, adversarial', () => {
     early[OFFSET.headB] = 0;
     early.set(bob.account.log.hashes[0]!, OFFSET.headB + 1);
     expectCode('mismatch', () => peek(bob, ada, early));
+  });
+
+  it('A03 an initiator that truly hashes in a head from before a device was added is refused all the same', () => {
+    const { ada, bob } = pair();
+    const early = (end: End): AccountLogState => ({
+      ...end.self.log,
+      headSeq: 0,
+      headHash: end.self.log.hashes[0]!,
+    });
+    const clock = { now: NOW, rng: ada.rng };
+    const self = { ...ada.self, log: early(ada) };
+    const openings = [
+      { self: ada.self, peerLog: early(bob), bundle: claim(bob) },
+      { self, peerLog: bob.self.log, bundle: claim(bob) },
+    ];
+    for (const options of openings) {
+      ada.set = startSession(null, options, clock);
+      const packet = send(ada, bob, 'x');
+      expectCode('mismatch', () => peek(bob, ada, packet));
+    }
+    ada.set = startSession(null, { ...openings[0]!, peerLog: bob.self.log }, clock);
+    expect(receive(bob, ada, send(ada, bob, 'x'))).toBe('x');
   });
 
   it('refuses to open a session with oneself, or to a device the log does not hold', () => {

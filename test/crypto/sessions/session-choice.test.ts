@@ -113,6 +113,19 @@ describe('choice of session', () => {
     });
   }
 
+  it('A33 of several young answered sessions the lowest sid is chosen', () => {
+    for (let round = 0; round < 4; round++) {
+      const { ada, bob } = pair();
+      for (let i = 0; i <= round; i++) open(ada, bob);
+      const [a, b] = [send(ada, bob, 'a'), send(bob, ada, 'b')];
+      receive(bob, ada, a);
+      receive(ada, bob, b);
+      expectConverged(ada, bob);
+      const answered = bob.set!.sessions.filter((s) => s.receivedOrder > 0).map((s) => toHex(s.sid));
+      expect(toHex(chooseSession(bob.set!, bob.now)!.sid)).toBe(answered.sort()[0]);
+    }
+  });
+
   it('A33 random schedules with loss, reordering and repeats converge, and every packet that arrives opens', () => {
     const step = fc.record({
       who: fc.boolean(),
