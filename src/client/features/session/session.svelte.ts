@@ -75,7 +75,7 @@ export class Session {
   }
 
   async isUsernameFree(username: string): Promise<boolean> {
-    return this.http.auth.available.query({ username });
+    return (await this.http.auth.available.query({ username })).available;
   }
 
   /** Makes the keys and answers the recovery code; nothing reaches the server before `register`. Takes seconds. */
