@@ -274,6 +274,7 @@ async function loadFacts(q: Queryable, accountId: AccountId, refs: AccessRefs): 
  * Refuses what the policy refuses: `not_found` for what one may not see, else `forbidden` with the reason.
  * Named things that do not exist (or belong elsewhere) are `not_found` too. Returns the facts it decided on.
  */
+// eslint-disable-next-line max-params -- reads as the sentence it is, at every call: who may do what to what
 export async function requireAction(
   q: Queryable,
   actor: Actor,

@@ -59,72 +59,74 @@ export interface AudienceReplay {
   readonly refetches: number;
 }
 
-/** Follows accounts through `events`; call `settle` after every service call. */
+type TopicChange = Exclude<Recorded, { call: 'publish' }>;
+
+function changeTopics(watched: Watched, { call, args }: TopicChange): void {
+  const [first, second] = args as [string, never];
+  const isSelf = watched.accountId === first;
+  if (call === 'joinCommunity' && isSelf) watched.topics.add(topics.community(second));
+  if (call === 'leaveCommunity' && isSelf) watched.topics.delete(topics.community(second));
+  if (call === 'dissolveCommunity') watched.topics.delete(topics.community(first));
+  if (call === 'dissolveChannel') watched.topics.delete(topics.channel(first));
+  if (call !== 'changeReaders') return;
+  const { joined, left } = second as { joined: readonly AccountId[]; left: readonly AccountId[] };
+  if (left.includes(watched.accountId)) watched.topics.delete(topics.channel(first));
+  if (joined.includes(watched.accountId)) watched.topics.add(topics.channel(first));
+}
+
+function deliver(watched: Watched, entry: Recorded): void {
+  if (entry.call !== 'publish') changeTopics(watched, entry);
+  else if (watched.topics.has(topicOf(entry.audience))) hear(watched, entry.event);
+}
+
+/** Holds one person's state against a fresh load; returns how many communities had to be fetched again. */
+async function check(deps: Deps, watched: Watched): Promise<number> {
+  const { accountId } = watched;
+  let refetched = 0;
+  const memberships = await communitiesOf(deps.db, accountId);
+  const current = [...watched.states].filter(([, state]) => state !== 'left').map(([id]) => id);
+  expect(current.sort()).toEqual(memberships.map((m) => m.communityId).sort());
+  for (const communityId of current) {
+    const fresh = await communityStructure(deps.db, accountId, communityId);
+    const state = watched.states.get(communityId);
+    if (!fresh || state === undefined || state === 'left') throw new Error('the community is gone');
+    if (state !== 'stale') {
+      expect(normalised(state)).toEqual(normalised(fresh));
+      continue;
+    }
+    refetched += 1;
+    watched.states.set(communityId, fresh);
+  }
+  expect([...watched.topics].sort()).toEqual([...(await freshTopics(deps, accountId))].sort());
+  const dms = (await dmsOf(deps.db, accountId)).map((dm) => dm.channel.channelId);
+  expect([...watched.dms].sort()).toEqual(dms.sort());
+  return refetched;
+}
+
+async function startWatching(deps: Deps, accountId: AccountId): Promise<Watched> {
+  const states = new Map<CommunityId, Reduced>();
+  for (const { communityId } of await communitiesOf(deps.db, accountId)) {
+    const structure = await communityStructure(deps.db, accountId, communityId);
+    if (structure) states.set(communityId, structure);
+  }
+  const dms = new Set((await dmsOf(deps.db, accountId)).map((dm) => dm.channel.channelId));
+  return { accountId, topics: await freshTopics(deps, accountId), states, dms, heard: [] };
+}
+
+/** Follows accounts through `events`, from now on; call `settle` after every service call. */
 export function audienceReplay(deps: Deps, events: RecordedEvents): AudienceReplay {
   const people = new Map<AccountId, Watched>();
-  let done = 0;
+  let done = events.calls.length;
   let refetches = 0;
-
-  function changeTopics(entry: Recorded & { args: readonly unknown[] }): void {
-    const [first, second] = entry.args as [string, never];
-    for (const watched of people.values()) {
-      const isSelf = watched.accountId === first;
-      if (entry.call === 'joinCommunity' && isSelf) watched.topics.add(topics.community(second));
-      if (entry.call === 'leaveCommunity' && isSelf) watched.topics.delete(topics.community(second));
-      if (entry.call === 'dissolveCommunity') watched.topics.delete(topics.community(first));
-      if (entry.call === 'dissolveChannel') watched.topics.delete(topics.channel(first));
-      if (entry.call !== 'changeReaders') continue;
-      const { joined, left } = second as { joined: readonly AccountId[]; left: readonly AccountId[] };
-      if (left.includes(watched.accountId)) watched.topics.delete(topics.channel(first));
-      if (joined.includes(watched.accountId)) watched.topics.add(topics.channel(first));
-    }
-  }
-
-  function deliver(entry: Recorded): void {
-    if (entry.call !== 'publish') return changeTopics(entry);
-    const topic = topicOf(entry.audience);
-    for (const watched of people.values()) if (watched.topics.has(topic)) hear(watched, entry.event);
-  }
-
-  async function check(watched: Watched): Promise<void> {
-    const { accountId } = watched;
-    const memberships = await communitiesOf(deps.db, accountId);
-    const current = [...watched.states].filter(([, state]) => state !== 'left').map(([id]) => id);
-    expect(current.sort()).toEqual(memberships.map((m) => m.communityId).sort());
-    for (const communityId of current) {
-      const fresh = await communityStructure(deps.db, accountId, communityId);
-      const state = watched.states.get(communityId);
-      if (!fresh || state === undefined || state === 'left') throw new Error('the community is gone');
-      if (state === 'stale') {
-        refetches += 1;
-        watched.states.set(communityId, fresh);
-      } else expect(normalised(state)).toEqual(normalised(fresh));
-    }
-    expect([...watched.topics].sort()).toEqual([...(await freshTopics(deps, accountId))].sort());
-    const dms = (await dmsOf(deps.db, accountId)).map((dm) => dm.channel.channelId);
-    expect([...watched.dms].sort()).toEqual(dms.sort());
-  }
-
   return {
     async watch(accountId) {
-      const states = new Map<CommunityId, Reduced>();
-      for (const { communityId } of await communitiesOf(deps.db, accountId)) {
-        const structure = await communityStructure(deps.db, accountId, communityId);
-        if (structure) states.set(communityId, structure);
-      }
-      const dms = new Set((await dmsOf(deps.db, accountId)).map((dm) => dm.channel.channelId));
-      people.set(accountId, {
-        accountId,
-        topics: await freshTopics(deps, accountId),
-        states,
-        dms,
-        heard: [],
-      });
-      done = Math.max(done, people.size === 1 ? events.calls.length : done);
+      people.set(accountId, await startWatching(deps, accountId));
     },
     async settle() {
-      for (; done < events.calls.length; done += 1) deliver(events.calls[done]!);
-      for (const watched of people.values()) await check(watched);
+      const entries = events.calls.slice(done);
+      done = events.calls.length;
+      for (const entry of entries) for (const watched of people.values()) deliver(watched, entry);
+      for (const watched of people.values()) refetches += await check(deps, watched);
     },
     heard: (accountId) => people.get(accountId)?.heard ?? [],
     get refetches() {

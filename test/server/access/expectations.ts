@@ -4,7 +4,8 @@ import type { Action } from '#shared/permissions.ts';
 
 export const personas = ['stranger', 'member', 'moderator', 'admin', 'owner', 'instanceAdmin'] as const;
 export type Persona = (typeof personas)[number];
-export type Outcome = 'ok' | string;
+/** `ok`, or the reason of the refusal. */
+export type Outcome = string;
 
 type Row = readonly [Outcome, Outcome, Outcome, Outcome, Outcome, Outcome];
 

@@ -268,7 +268,7 @@ describe('requireAction', () => {
   });
 
   it('reads the ids of another community as absent', async () => {
-    const other = await makeWorld(deps, people.admin!);
+    const other = await makeWorld(deps, people.admin);
     const { communityId } = world;
     const { actor } = world.owner;
     const foreign: [Action, AccessRefs][] = [

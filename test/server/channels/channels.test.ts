@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Deps } from '#server/deps.ts';
 import type { CommunityStructure } from '#shared/communities.ts';
-import type { ChannelId, GroupId } from '#shared/ids.ts';
+import type { ChannelId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
 import { permission } from '#shared/permissions.ts';
 import { refusal, testDeps } from '#test/support/deps.ts';
@@ -132,17 +132,17 @@ describe('channels', () => {
     const { communityId, groupId, channelId } = world;
     const stranger = await makeSomeone(deps);
     const calls = (someone: Someone) => [
-      someone.api.channels.create({ communityId, groupId, name: 'x' }),
-      someone.api.channels.update({ channelId, name: 'x' }),
-      someone.api.channels.delete({ channelId }),
-      someone.api.groups.create({ communityId, name: 'x' }),
-      someone.api.groups.update({ groupId, name: 'x' }),
-      someone.api.groups.delete({ groupId }),
+      () => someone.api.channels.create({ communityId, groupId, name: 'x' }),
+      () => someone.api.channels.update({ channelId, name: 'x' }),
+      () => someone.api.channels.delete({ channelId }),
+      () => someone.api.groups.create({ communityId, name: 'x' }),
+      () => someone.api.groups.update({ groupId, name: 'x' }),
+      () => someone.api.groups.delete({ groupId }),
     ];
     for (const call of calls(plain)) {
-      expect(await refusal(call)).toEqual({ code: 'forbidden', reason: 'permission' });
+      expect(await refusal(call())).toEqual({ code: 'forbidden', reason: 'permission' });
     }
-    for (const call of calls(stranger)) expect(await refusal(call)).toEqual({ code: 'not_found' });
+    for (const call of calls(stranger)) expect(await refusal(call())).toEqual({ code: 'not_found' });
     expect(events.calls).toEqual([]);
   });
 
@@ -180,7 +180,7 @@ describe('groups', () => {
     expect(events.of('group.deleted')).toMatchObject([
       { audience: { to: 'community', communityId }, event: { groupId: second } },
     ]);
-    const unknown = second as GroupId;
+    const unknown = second;
     expect(await refusal(staff.api.groups.delete({ groupId: unknown }))).toEqual({ code: 'not_found' });
   });
 
