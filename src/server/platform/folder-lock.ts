@@ -110,7 +110,14 @@ export function lockFolder(folder: string): () => void {
   } finally {
     rmSync(draft, { force: true });
   }
-  const heartbeat = setInterval(() => utimesSync(path, new Date(), new Date()), HEARTBEAT_MS);
+  const beat = (): void => {
+    try {
+      utimesSync(path, new Date(), new Date());
+    } catch {
+      // Somebody removed the folder under a running server; the next write to it will say so.
+    }
+  };
+  const heartbeat = setInterval(beat, HEARTBEAT_MS);
   heartbeat.unref();
   return () => {
     clearInterval(heartbeat);

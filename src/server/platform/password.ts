@@ -36,7 +36,8 @@ const textOf = (secret: Uint8Array): string => Buffer.from(secret).toString('bas
 let nobody: Promise<string> | null = null;
 
 /** Hashes a login secret; returns a PHC string (`$argon2id$…`, about 100 characters). */
-export const hashLoginSecret = (secret: Uint8Array): Promise<string> => limited(() => hash(textOf(secret), OPTIONS));
+export const hashLoginSecret = (secret: Uint8Array): Promise<string> =>
+  limited(() => hash(textOf(secret), OPTIONS));
 
 /**
  * Whether `secret` belongs to `stored`. Pass null for an unknown person: it takes the same time and is false.

@@ -1,6 +1,5 @@
 // Serves the built client: hashed assets for ever, the page for every path that is no file, and the content
 // security policy that holds the page to its own scripts.
-import { extname } from 'node:path';
 import fastifyStatic from '@fastify/static';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 
@@ -45,15 +44,15 @@ function setHeaders(reply: FastifyReply, path: string): void {
   reply.header('content-security-policy', WORKER_SCRIPT.test(path) ? WORKER_POLICY : PAGE_POLICY);
 }
 
-/** Paths that never are a page of the client. */
+/** Whether a path may be one of the client's pages: no file name in it, and none of the server's own. */
 const isPagePath = (path: string): boolean =>
-  extname(path) === '' && !/^\/(assets|trpc|health)(\/|$)/.test(path);
+  !/\.[^/]*$/.test(path) && !/^\/(assets|trpc|health)(\/|$)/.test(path);
 
 /** Adds the client in `clientDir`. Unknown paths without extension answer index.html; everything else 404. */
 export async function registerStatic(app: FastifyInstance, clientDir: string): Promise<void> {
   await app.register(fastifyStatic, {
     root: clientDir,
-    index: false,
+    index: 'index.html',
     redirect: false,
     dotfiles: 'ignore',
     cacheControl: false,

@@ -73,7 +73,7 @@ function connect(url: string, options: { name?: string; topics: readonly string[
   const errors: unknown[] = [];
   const subscribe = () =>
     api.events.subscribe(undefined, {
-      onData: (event) => received.push(event as ProbeEvent),
+      onData: (event) => received.push(event),
       onError: (cause) => errors.push(cause),
     });
   return { api, ws, received, errors, closes, subscribe };

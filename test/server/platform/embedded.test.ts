@@ -1,0 +1,125 @@
+// The embedded database on disk: every commit flushed, one process per folder, first start all or nothing.
+import { spawn } from 'node:child_process';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
+import { openDatabase, type Database } from '#server/platform/db.ts';
+import { DatabaseLockedError, lockFolder } from '#server/platform/folder-lock.ts';
+import '#test/support/global-setup.ts';
+
+// A first start makes a whole database folder; on a machine at work that takes its time.
+vi.setConfig({ testTimeout: 120_000 });
+
+const source = inject('testDatabase');
+let folder: string;
+/** A database folder made once; each test works on a copy, because making one takes seconds. */
+let made: string;
+beforeAll(async () => {
+  made = folder = mkdtempSync(join(tmpdir(), 'chatalot-embedded-'));
+  const db = await open();
+  await db.session((session) => session.execute('CREATE TABLE probe (id int4 PRIMARY KEY)'));
+  await db.close();
+}, 120_000);
+afterAll(() => rmSync(made, { recursive: true, force: true }));
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'chatalot-embedded-'));
+  cpSync(made, folder, { recursive: true });
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const open = (): Promise<Database> =>
+  openDatabase(
+    source.kind === 'pglite'
+      ? { dataDir: folder, embedded: { script: new URL(source.script) } }
+      : { dataDir: folder },
+  );
+
+const count = async (db: Database): Promise<number> =>
+  (await db.query<{ n: number }>('test.count', 'SELECT count(*)::int4 AS n FROM probe'))[0]?.n ?? -1;
+
+describe('embedded database', () => {
+  it('flushes every commit to disk, and keeps what it acknowledged', async () => {
+    let db = await open();
+    const before = db.syncs();
+    for (let id = 0; id < 40; id++) await db.query('test.insert', 'INSERT INTO probe VALUES ($1)', [id]);
+    expect(db.syncs() - before).toBeGreaterThanOrEqual(40);
+    const atRest = db.syncs();
+    await count(db);
+    expect(db.syncs()).toBe(atRest);
+    await db.vacuum();
+    await db.close();
+    db = await open();
+    expect(await count(db)).toBe(40);
+    await db.close();
+  });
+
+  it('refuses a second opening of the same folder, and allows it after the first was closed', async () => {
+    const first = await open();
+    await expect(open()).rejects.toBeInstanceOf(DatabaseLockedError);
+    await expect(open()).rejects.toThrow(`process ${process.pid}`);
+    await first.close();
+    expect(existsSync(join(folder, 'lock'))).toBe(false);
+    await (await open()).close();
+  });
+
+  it('begins again when the first start was cut off half-way', async () => {
+    rmSync(join(folder, 'db', 'PG_VERSION'));
+    writeFileSync(join(folder, 'db.new'), 'left over');
+    const again = await open();
+    await again.ping();
+    await again.close();
+    expect(existsSync(join(folder, 'db', 'PG_VERSION'))).toBe(true);
+    expect(existsSync(join(folder, 'db.new'))).toBe(false);
+    expect(statSync(join(folder, 'db')).mode & 0o077).toBe(0);
+  });
+
+  it('gives the connection back clean after a session that failed inside a transaction', async () => {
+    const db = await open();
+    const failing = db.session(async (session) => {
+      await session.execute('BEGIN');
+      await session.execute('CREATE TABLE half (id int4)');
+      throw new Error('no');
+    });
+    await expect(failing).rejects.toThrow('no');
+    const tables = await db.query('test.half', "SELECT 1 FROM pg_tables WHERE tablename = 'half'");
+    expect(tables).toEqual([]);
+    await db.close();
+  });
+});
+
+describe('folder lock', () => {
+  const lockText = () => JSON.parse(readFileSync(join(folder, 'lock'), 'utf8')) as { pid: number };
+
+  it('takes over from a process that is gone', async () => {
+    const gone = spawn(process.execPath, ['-e', '']);
+    await new Promise((resolve) => gone.once('exit', resolve));
+    writeFileSync(join(folder, 'lock'), JSON.stringify({ pid: gone.pid, host: hostname(), started: null }));
+    const unlock = lockFolder(folder);
+    expect(lockText().pid).toBe(process.pid);
+    unlock();
+  });
+
+  it('takes over when the process id belongs to another process now', () => {
+    writeFileSync(
+      join(folder, 'lock'),
+      JSON.stringify({ pid: process.ppid, host: hostname(), started: '1' }),
+    );
+    lockFolder(folder)();
+  });
+
+  it('takes over from a damaged lock', () => {
+    writeFileSync(join(folder, 'lock'), '');
+    lockFolder(folder)();
+  });
+
+  it('respects a living process and a fresh holder on another machine', () => {
+    writeFileSync(
+      join(folder, 'lock'),
+      JSON.stringify({ pid: process.ppid, host: hostname(), started: null }),
+    );
+    expect(() => lockFolder(folder)).toThrow(DatabaseLockedError);
+    writeFileSync(join(folder, 'lock'), JSON.stringify({ pid: 1, host: 'elsewhere', started: null }));
+    expect(() => lockFolder(folder)).toThrow(/elsewhere/);
+  });
+});
