@@ -99,6 +99,8 @@ describe('key requests', () => {
       'too-old',
     );
     expect(withheld(answerKeyRequest(request(other, 0), asker(), owned(chain)))).toBe('too-old');
+    const nothing = { kind: 'held', chain: undefined, ownAid: bob.device.aid } as const;
+    expect(withheld(answerKeyRequest(request(chain, 0), asker(), nothing))).toBe('too-old');
     expect(withheld(answerKeyRequest(request(chain, 4), asker(), owned(chain)))).toBe('too-old');
   });
 

@@ -84,6 +84,7 @@ describe('receiver chains', () => {
     const extended = reinstall(chain, speaker.chain, 0);
     expect(extended.startIter).toBe(0);
     expect(extended.iter).toBe(3);
+    expect(extended.skipped.map((key) => key.iter)).toEqual([0, 1]);
     for (const event of early) openGroupEvent(extended, event, CONTEXT);
     expectCode('replay', () =>
       openGroupEvent(openGroupEvent(extended, early[0]!, CONTEXT).chain, early[0]!, CONTEXT),
@@ -203,6 +204,9 @@ describe('receiver chains', () => {
     const used = openGroupEvent(own, events[0]!, CONTEXT).chain;
     const both = reinstall(used, speaker.chain, 2);
     expect([both.origin, both.startIter, both.iter]).toEqual(['direct', 0, 2]);
+    expect(both.skipped.map((key) => key.iter)).toEqual([1]);
+    const further = openGroupEvent(used, events[2]!, CONTEXT).chain;
+    expect(reinstall(further, speaker.chain, 1).skipped).toEqual([]);
     for (const event of events.slice(1)) openGroupEvent(both, event, CONTEXT);
     expectCode('replay', () => openGroupEvent(both, events[0]!, CONTEXT));
     const wrong = forwarded(speaker.chain, { from: carol, startIter: 0, chainKey: new Uint8Array(32) });

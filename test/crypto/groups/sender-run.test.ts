@@ -6,6 +6,7 @@ import type { ReceiverChain } from '#crypto/receiver-chain.ts';
 import { acknowledgeSend, refuseSend } from '#crypto/sender-chain.ts';
 import { openGroupEvent } from '#crypto/sender-key.ts';
 import { findLinkGaps, judgeStub, verifyRun, type EventStub, type RunResult } from '#crypto/sender-run.ts';
+import { expectCode } from '../support/expect-code.ts';
 import { CONTEXT, flip, NOW, pair, received, Speaker } from './group-people.ts';
 
 function codes(results: readonly RunResult[]): string[] {
@@ -110,6 +111,14 @@ describe('runs of sender-key messages', () => {
     const outcome = verifyRun(held, swapped, CONTEXT);
     expect(codes(outcome.results)).toEqual(['ok', 'ok', 'mismatch', 'ok']);
     expect(findLinkGaps(outcome.chain)).toEqual([{ kind: 'missing', afterIter: 0, beforeIter: 2 }]);
+  });
+
+  it('A65 refuses two events under one seq', () => {
+    const { events, held } = talk('one-seq', 2);
+    for (const [first, second] of [events, [...events].reverse()] as [IncomingEvent, IncomingEvent][]) {
+      const { chain } = openGroupEvent(held, first, CONTEXT);
+      expectCode('mismatch', () => openGroupEvent(chain, { ...second, seq: first.seq }, CONTEXT));
+    }
   });
 
   it('A65 tells a skipped position from a lost message, and a refused one that was delivered', () => {
