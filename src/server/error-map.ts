@@ -1,6 +1,7 @@
 // The one mapping from causes to typed errors, and from typed errors to tRPC codes.
 import type { TRPCError } from '@trpc/server';
 import * as z from 'zod/mini';
+import { sqlStateOf } from './platform/db-errors.ts';
 import { AppError, type AppErrorCode, type AppErrorPayload, type InputIssue } from '#shared/errors.ts';
 
 const codes = {
@@ -44,11 +45,15 @@ function issuesOf(error: z.core.$ZodError): InputIssue[] {
   }));
 }
 
+/** A value no column can hold (SQLSTATE class 22): NUL in text, a number or a time beyond its type. */
+const isDataException = (cause: unknown): boolean => sqlStateOf(cause)?.startsWith('22') ?? false;
+
 /** The typed payload behind a tRPC error; null when the cause is unknown to us. */
 export function appErrorOf(error: TRPCError): AppErrorPayload | null {
   const { cause } = error;
   if (cause instanceof AppError) return cause.payload;
   if (cause instanceof z.core.$ZodError) return { code: 'bad_input', issues: issuesOf(cause) };
+  if (isDataException(cause)) return { code: 'bad_input', issues: [] };
   switch (error.code) {
     case 'PARSE_ERROR':
     case 'BAD_REQUEST':
