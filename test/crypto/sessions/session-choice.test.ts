@@ -315,6 +315,20 @@ describe('ageing of sessions', () => {
     expect(chooseSession(ada.set!, much)).not.toBeNull();
   });
 
+  it('keeps the session to send on even when an older one is the only one in use for 30 days', () => {
+    const { ada, bob } = pair();
+    expectConverged(ada, bob);
+    const straggler = send(bob, ada, 'from the old session');
+    ada.now = bob.now = NOW + PQ_REFRESH_MS;
+    open(ada, bob);
+    expectConverged(ada, bob);
+    const current = chosen(ada);
+    ada.now = ada.now + ARCHIVED_SESSION_LIFETIME_MS;
+    expect(receive(ada, bob, straggler)).toBe('from the old session');
+    expect(ada.set!.sessions).toHaveLength(2);
+    expect(chosen(ada)).toBe(current);
+  });
+
   it('retires every session when the peer reports that it lost them', () => {
     const { ada, bob } = pair();
     expectConverged(ada, bob);

@@ -74,6 +74,9 @@ describe('pairwise sessions', () => {
     const logs = { ownLog: ada.self.log, peerLog: carol.self.log };
     const clock = { now: NOW, rng: ada.rng };
     expectCode('mismatch', () => encryptPairwise(ada.set!, { ...logs, payload: utf8('x') }, clock));
+    const fromCarol = send(carol, ada, 'x');
+    expectCode('mismatch', () => peek(ada, carol, fromCarol));
+    expect(receive({ ...ada, set: null }, carol, fromCarol)).toBe('x');
     const options = { self: ada.self, peerLog: carol.self.log, bundle: claim(carol) };
     expectCode('mismatch', () => startSession(ada.set, options, clock));
   });
