@@ -100,6 +100,8 @@ async function buildHttp(options: AppOptions, state: State): Promise<FastifyInst
     trpcOptions: {
       router: appRouter,
       maxBatchSize: 16,
+      // Queries may come by POST, so that invite codes and names need not stand in URLs that proxies log.
+      allowMethodOverride: true,
       createContext: (input: HttpContextInput) => httpContext(state, input),
     },
   });

@@ -7,7 +7,7 @@ import { openDatabase, type Database } from './platform/db.ts';
 import { EnvError, loadEnv, type Env } from './platform/env.ts';
 import { DatabaseLockedError } from './platform/folder-lock.ts';
 import { randomToken } from './platform/ids.ts';
-import { createLogger } from './platform/log.ts';
+import { createLogger, type Logger } from './platform/log.ts';
 import { migrate } from './platform/migrate.ts';
 import { loadSecrets } from './platform/secrets.ts';
 
@@ -41,11 +41,22 @@ function stopOnSignals(app: App, db: Database): void {
   process.on('SIGINT', stop);
 }
 
+/** A bug nobody caught: written without its message, which may quote people's data, and the process ends. */
+function endOnUnknownFailure(log: Logger): void {
+  const end = (event: string) => (cause: unknown) => {
+    log.error(event, { cause });
+    process.exit(1);
+  };
+  process.on('uncaughtException', end('process.uncaught_exception'));
+  process.on('unhandledRejection', end('process.unhandled_rejection'));
+}
+
 async function main(): Promise<void> {
   const loaded = loadEnv();
   const env: Env = { ...loaded, setupToken: loaded.setupToken ?? randomToken(24) };
   const log = createLogger(env);
-  const db = await openDatabase({ databaseUrl: env.databaseUrl, dataDir: env.dataDir, log });
+  endOnUnknownFailure(log);
+  const db = await openDatabase({ ...env, log });
   try {
     await migrate(db, env.migrationsDir);
     const secrets = await loadSecrets(env);
@@ -59,12 +70,18 @@ async function main(): Promise<void> {
   }
 }
 
+/** What to tell whoever started it; a stack only where there is nothing better to say. */
+function explain(cause: unknown): string {
+  if (cause instanceof EnvError || cause instanceof DatabaseLockedError) return cause.message;
+  if (!(cause instanceof Error)) return String(cause);
+  const isPortTaken = 'code' in cause && cause.code === 'EADDRINUSE';
+  if (isPortTaken) return `${cause.message}. Something else listens there: set PORT to another number.`;
+  return cause.stack ?? cause.message;
+}
+
 try {
   await main();
 } catch (cause) {
-  const known = cause instanceof EnvError || cause instanceof DatabaseLockedError;
-  process.stderr.write(
-    known ? `${cause.message}\n` : `${cause instanceof Error ? cause.stack : String(cause)}\n`,
-  );
+  process.stderr.write(`${explain(cause)}\n`);
   process.exit(1);
 }

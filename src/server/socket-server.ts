@@ -100,6 +100,9 @@ export function serveSockets(server: Server, options: SocketServerOptions): { cl
       if (!actor) throw new AppError({ code: failure });
       if (res.readyState !== res.OPEN) throw new AppError({ code: 'unauthenticated' });
       const open = sockets.admit(res, actor);
+      // Asked again now that a revocation would find the socket: one between the two would have missed it.
+      const stillActive = await recheckSessions(deps, [actor.sessionId]);
+      if (stillActive.length === 0) throw new AppError({ code: 'session_revoked' });
       waiting.end(res);
       if (actor.deviceId) await touchDevices(deps, [actor.deviceId]);
       return contextOf(options, open, req);
