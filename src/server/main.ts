@@ -2,6 +2,8 @@
 import { existsSync } from 'node:fs';
 import { createApp, type App } from './app.ts';
 import { hasOwner } from './domains/auth/setup.service.ts';
+import { jobs } from './jobs/jobs.ts';
+import { startJobs } from './jobs/scheduler.ts';
 import { systemClock } from './platform/clock.ts';
 import { openDatabase, type Database } from './platform/db.ts';
 import { EnvError, loadEnv, type Env } from './platform/env.ts';
@@ -62,6 +64,8 @@ async function main(): Promise<void> {
     const secrets = await loadSecrets(env);
     const clientDir = existsSync(env.clientDir) ? env.clientDir : undefined;
     const app = await createApp({ env, log, clock: systemClock, db, secrets, clientDir });
+    const schedule = startJobs(app.deps, jobs);
+    app.drains.unshift({ name: 'jobs', drain: () => schedule.stop() });
     stopOnSignals(app, db);
     await announce(app, env, await app.listen());
   } catch (cause) {

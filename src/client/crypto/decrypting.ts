@@ -27,7 +27,7 @@ import type { AccountId, ChannelId, EventId } from '#shared/ids.ts';
 import type { ChannelEvent } from '#shared/messages.ts';
 import { EMPTY_CHANNEL, minCreatedAt, minEpochAt, noteEvent } from './channel-order.ts';
 import { fromWire } from './content-bridge.ts';
-import { MAX_CERTS_PER_CHAIN } from './engine-limits.ts';
+import { MAX_CERTS_PER_CHAIN, MAX_PARKED } from './engine-limits.ts';
 import { certifiedAt, codeOf, type EngineCore, type Own } from './engine-core.ts';
 import type { CryptoApi, DecryptResult, FailedReason, WithheldReason } from './protocol.ts';
 import {
@@ -178,6 +178,7 @@ export class Decrypting {
     const { eventId } = event;
     const isOwnDevice = event.senderDeviceId === own.self.deviceId;
     if (isOwnDevice || event.createdAt < certifiedAt(own)) return failed(eventId, 'before_device');
+    if (this.#waiting.size >= MAX_PARKED) this.#waiting.clear();
     this.#waiting.set(idKey(uuidToBytes(eventId)), waitsIn);
     return { eventId, status: 'pending', reason: 'key_missing' };
   }

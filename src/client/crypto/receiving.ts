@@ -29,6 +29,7 @@ import { codeOf, type EngineCore, type Own } from './engine-core.ts';
 import type { ReceiveReport } from './protocol.ts';
 import {
   keys,
+  type AskedRecord,
   type CertRecord,
   type ChannelRecord,
   type ParkedRecord,
@@ -207,6 +208,11 @@ export class Receiving {
       }
       case 'withheld': {
         const channelId = bytesToUuid(payload.channelId) as ChannelId;
+        const asked = await unit.get<AskedRecord>(keys.asked(channelId, payload.chainId));
+        // Only who was asked may refuse: anybody else could make messages look lost.
+        const { sender } = opening.result;
+        if (asked?.owner.accountId !== opening.peerAccountId) return opened();
+        if (asked.owner.deviceId !== bytesToUuid(sender.deviceId)) return opened();
         unit.put(keys.withheld(payload.chainId), payload.code);
         return opened({ unlocked: channelId });
       }

@@ -1,0 +1,17 @@
+// The table of background work. A later feature adds its file and its line.
+import { databaseMaintenance } from './database-maintenance.job.ts';
+import { expiredSessions } from './expired-sessions.job.ts';
+import type { Job } from './job.ts';
+import { oldPackets } from './old-packets.job.ts';
+import { oldRuns } from './old-runs.job.ts';
+import { typing } from './typing.job.ts';
+import { usedPrekeys } from './used-prekeys.job.ts';
+
+export const jobs: readonly Job[] = [
+  databaseMaintenance,
+  expiredSessions,
+  oldPackets,
+  oldRuns,
+  typing,
+  usedPrekeys,
+];
