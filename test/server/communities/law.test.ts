@@ -113,12 +113,36 @@ describe('old state + events = fresh state', () => {
   });
 
   it('for roles given and taken in a community with private places', async () => {
-    const { owner, roles } = world;
+    const { communityId, owner, roles } = world;
     await makePrivate();
+    // A private group with nothing in it yet is seen by its view bit alone.
+    const { groupId } = await owner.api.groups.create({ communityId, name: 'Empty' });
+    await owner.api.roles.setOverride({ communityId, groupId, roleId: roles.admin, allow: view, deny: 0 });
+    const { accountId } = owner;
+    await owner.api.roles.setOverride({ communityId, groupId, accountId, allow: view, deny: 0 });
+    await owner.api.roles.setOverride({ communityId, groupId, roleId: roles.everyone, allow: 0, deny: view });
+    await replay.settle();
     await owner.api.roles.assign({ roleId: roles.admin, accountId: plain.accountId });
     await replay.settle();
     await owner.api.roles.unassign({ roleId: roles.admin, accountId: plain.accountId });
     await replay.settle();
+    expect(replay.refetches).toBe(0);
+  });
+
+  it('for changes inside a private group: seen by some, passed over by the others', async () => {
+    const { communityId, groupId, owner } = world;
+    await makePrivate();
+    await staff.api.groups.update({ groupId, name: 'Hideout' });
+    await replay.settle();
+    const { channelId } = await staff.api.channels.create({ communityId, groupId, name: 'door' });
+    const { accountId } = plain;
+    await owner.api.roles.setOverride({ communityId, channelId, accountId, allow: view, deny: 0 });
+    await replay.settle();
+    // Plain saw the group for this channel only, and loses both.
+    await staff.api.channels.delete({ channelId });
+    await replay.settle();
+    const heard = replay.heard(accountId).map((event) => event.type);
+    expect(heard.slice(-3)).toEqual(['channel.deleted', 'group.deleted', 'community.updated']);
     expect(replay.refetches).toBe(0);
   });
 

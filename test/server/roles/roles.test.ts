@@ -210,6 +210,9 @@ describe('roles.setOverride', () => {
     await staff.api.roles.setOverride({ ...at(), roleId: roles.everyone, allow: 0, deny: view });
     expect(await refusal(owner.api.channels.readers({ channelId }))).toEqual({ code: 'not_found' });
     expect((await structure()).channels).toEqual([]);
+    // Letting others in does not need to see the place oneself.
+    await owner.api.roles.setOverride({ ...at(), accountId: plain.accountId, allow: view, deny: 0 });
+    expect((await plain.api.channels.readers({ channelId })).accountIds).not.toContain(owner.accountId);
     await owner.api.roles.setOverride({ ...at(), accountId: owner.accountId, allow: view, deny: 0 });
     expect((await owner.api.channels.readers({ channelId })).accountIds).toContain(owner.accountId);
   });

@@ -1,5 +1,5 @@
 // Overrides at a group or a channel: the only way a place becomes private, or opens again.
-import { requireAction } from '#server/access.ts';
+import { requireAction, type LoadedFacts } from '#server/access.ts';
 import type { Actor, Deps } from '#server/deps.ts';
 import { uuidv7 } from '#server/platform/ids.ts';
 import { transaction, type Tx } from '#server/platform/transaction.ts';
@@ -99,13 +99,15 @@ async function publishOverride(
   if (groupId) await publishGroupViewers(tx, deps, { community, groupId, before, after });
 }
 
-/** One who decides about a place keeps seeing it: nobody locks themselves out by a slip. */
+const seesPlace = (facts: LoadedFacts): boolean =>
+  ((facts.channel?.bits ?? facts.group?.bits ?? 0) & permission.view) !== 0;
+
+/** One who sees a place and decides about it keeps seeing it: nobody locks themselves out by a slip. */
 async function requireStillSeen(tx: Tx, actor: Actor, input: OverrideInput): Promise<void> {
   const { communityId, groupId, channelId } = input;
   const refs = { communityId, ...(groupId && { groupId }), ...(channelId && { channelId }) };
   const facts = await requireAction(tx, actor, 'community.view', refs);
-  const bits = facts.channel?.bits ?? facts.group?.bits ?? 0;
-  if ((bits & permission.view) === 0) throw new AppError({ code: 'conflict', what: 'own_view' });
+  if (!seesPlace(facts)) throw new AppError({ code: 'conflict', what: 'own_view' });
 }
 
 /**
@@ -120,7 +122,7 @@ export function setOverride(deps: Deps, actor: Actor, input: OverrideInput): Pro
     if (channelId && (await communityOfChannel(tx, channelId)) !== communityId) throw notFound();
     const old = await findOverride(tx, key);
     const changedBits = (old.allow ^ allow) | (old.deny ^ deny);
-    await requireAction(tx, actor, 'override.set', {
+    const facts = await requireAction(tx, actor, 'override.set', {
       communityId,
       ...(groupId && { groupId }),
       ...(channelId && { channelId }),
@@ -133,7 +135,7 @@ export function setOverride(deps: Deps, actor: Actor, input: OverrideInput): Pro
     await writeOverride(tx, key, { id: uuidv7(deps.clock), allow, deny });
     const isReshaped = (changedBits & permission.view) !== 0;
     const changes = isReshaped ? await recompute(tx, deps, { communityId, groupId, channelId }) : [];
-    if (isReshaped) await requireStillSeen(tx, actor, input);
+    if (isReshaped && seesPlace(facts)) await requireStillSeen(tx, actor, input);
     const community = await raiseVersion(tx, communityId);
     await publishOverride(tx, deps, { community, key, value: { allow, deny }, changes, before });
   });
