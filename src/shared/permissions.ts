@@ -69,7 +69,6 @@ export const rolePresets = {
   moderator: { name: 'Moderator', bits: moderatorBits },
   member: { name: 'everyone', bits: everyoneBits },
 } as const;
-export type RolePreset = keyof typeof rolePresets;
 
 export interface AllowDeny {
   readonly allow: number;
