@@ -21,5 +21,17 @@ if (products.some(isStale)) {
   if (build.status !== 0) process.exit(build.status ?? 1);
 }
 
+// npm passes SIGTERM and SIGINT only to the shell between us, which dies of them and leaves us behind: being left
+// behind counts as being asked to stop. (In a terminal Ctrl-C reaches us directly.)
+if (process.env.npm_lifecycle_event === 'start') {
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    process.kill(process.pid, 'SIGTERM');
+  }, 500);
+  watch.unref();
+}
+
 process.setSourceMapsEnabled(true);
 await import(pathToFileURL(join(root, 'dist/server/main.js')).href);
