@@ -14,6 +14,8 @@ const MAX_NAMED_STATEMENTS = 400;
 const INT8_OID = 20;
 const TRANSACTION_WAIT_MS = 15_000;
 const TRANSACTION_MS = 30_000;
+/** How long a query waits for a free or new connection to PostgreSQL. */
+const CONNECT_MS = 10_000;
 
 /** The models and raw queries of Prisma, without transactions and life cycle: what works in and out of a transaction. */
 export type PrismaModels = Prisma.TransactionClient;
@@ -89,6 +91,8 @@ function poolOf(options: DatabaseOptions, embedded: EmbeddedDatabase | null): pg
     return new pg.Pool({
       connectionString: options.databaseUrl,
       max: options.databasePool ?? 12,
+      connectionTimeoutMillis: CONNECT_MS,
+      keepAlive: true,
       types: rawTypes,
     });
   }
@@ -125,6 +129,15 @@ async function vacuumTables(pool: pg.Pool): Promise<void> {
     "SELECT quote_ident(tablename) AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename",
   );
   for (const { name } of tables.rows) await pool.query(`VACUUM (ANALYZE) ${name}`);
+}
+
+/** With the only connection in hand nothing can write while the files are read. */
+async function dumpIdle(
+  session: DatabaseSession,
+  embedded: EmbeddedDatabase,
+): Promise<Uint8Array<ArrayBuffer>> {
+  await session.execute('CHECKPOINT');
+  return embedded.dump();
 }
 
 async function openThread(options: DatabaseOptions, log: Logger): Promise<EmbeddedDatabase> {
@@ -178,7 +191,7 @@ function assemble(pool: pg.Pool, embedded: EmbeddedDatabase | null, unlock: () =
     vacuum: () => vacuumTables(pool),
     ping: async () => void (await pool.query('SELECT 1')),
     syncs: () => embedded?.syncs() ?? 0,
-    dump: async () => (embedded ? embedded.dump() : null),
+    dump: async () => (embedded ? lend(pool, (session) => dumpIdle(session, embedded)) : null),
     close: () => (closed ??= close()),
   };
 }

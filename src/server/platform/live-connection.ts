@@ -69,6 +69,7 @@ export class LiveConnection<E, D = unknown> {
   /** Frames of this turn while bound. */
   #turn: FrameSequence | null = null;
   #wake: (() => void) | null = null;
+  readonly #onGone = (): void => this.end();
 
   constructor(id: string, host: ConnectionHost<E, D>, options: OpenOptions<E, D>) {
     this.id = id;
@@ -78,8 +79,8 @@ export class LiveConnection<E, D = unknown> {
     this.#attachTimer = setTimeout(() => this.end(), ATTACH_MS).unref();
     host.metrics.connections += 1;
     for (const topic of options.topics) this.join(topic);
-    options.signal.addEventListener('abort', () => this.end(), { once: true });
-    options.socket.once('close', () => this.end());
+    options.signal.addEventListener('abort', this.#onGone, { once: true });
+    options.socket.once('close', this.#onGone);
     if (options.signal.aborted || options.socket.readyState !== OPEN) this.end();
   }
 
@@ -150,6 +151,9 @@ export class LiveConnection<E, D = unknown> {
     if (this.#mode !== 'waiting') metrics[this.#mode] -= 1;
     this.#mode = 'closed';
     clearTimeout(this.#attachTimer);
+    // A socket may open and end many subscriptions in its life.
+    this.#options.signal.removeEventListener('abort', this.#onGone);
+    this.#options.socket.off('close', this.#onGone);
     this.#queue = [];
     this.#turn = null;
     for (const topic of this.#topics) this.#host.remove(this, topic);

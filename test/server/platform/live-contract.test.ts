@@ -59,6 +59,21 @@ describe.each(['bound', 'plain'] as const)('a %s subscription', (way) => {
     await client.ws.close();
   });
 
+  it('can be opened and ended many times on one socket, leaving nothing behind', async () => {
+    const client = await open(way, ['t']);
+    client.subscription.unsubscribe();
+    for (let n = 0; n < 12; n++) {
+      const received = client.received.length;
+      const again = client.subscribe();
+      await until(() => client.received.length >= received + 2);
+      again.unsubscribe();
+      await until(() => server.hub.metrics.connections === 0);
+    }
+    expect(server.hub.metrics).toMatchObject({ bound: 0, plain: 0 });
+    expect(server.sockets()[0]?.listenerCount('close')).toBeLessThan(8);
+    await client.ws.close();
+  });
+
   it('mixes with answers to calls on the same socket', async () => {
     const client = await open(way, ['t']);
     const calls = Array.from({ length: 30 }, async (_, n) => {

@@ -53,6 +53,8 @@ export interface LiveServer {
   readonly hub: ProbeHub;
   readonly opened: ProbeConnection[];
   readonly url: string;
+  /** The server's ends of the open sockets. */
+  sockets(): WebSocket[];
   client(options: { name?: string; topics: readonly string[] }): ReturnType<typeof connect>;
   close(): Promise<void>;
 }
@@ -104,6 +106,7 @@ export async function startLiveServer(
     hub,
     opened,
     url,
+    sockets: () => [...wss.clients],
     client: (clientOptions) => connect(url, clientOptions),
     close: () => {
       for (const socket of wss.clients) socket.terminate();
