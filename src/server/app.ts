@@ -12,11 +12,12 @@ import type { Context, CookieOptions } from './context.ts';
 import { createDeps, type DepsOptions } from './create-deps.ts';
 import type { Deps } from './deps.ts';
 import { readMissing } from './domains/live/missing-events.ts';
-import { createLivePublisher, topics, type ConnectionData } from './live-publisher.ts';
+import { createLivePublisher } from './live-publisher.ts';
 import { describeRequest } from './request-info.ts';
 import { appRouter } from './router.ts';
 import { serveSockets } from './socket-server.ts';
 import { SocketRegistry } from './sockets.ts';
+import { topics, type ConnectionData } from './topics.ts';
 
 export interface AppOptions extends DepsOptions {
   /** The built client; absent where another server serves it (development, tests). */

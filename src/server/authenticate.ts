@@ -1,5 +1,4 @@
 // From an access token to an actor. The token proves who asks; the session row says whether it still may.
-import type { SessionId } from '#shared/ids.ts';
 import type { AuthFailure } from './context.ts';
 import type { Actor, Deps } from './deps.ts';
 import { findActiveSession } from './domains/sessions/sessions.service.ts';
@@ -14,7 +13,7 @@ export async function authenticate(deps: Deps, token: string | null): Promise<Au
   if (!token) return nobody('unauthenticated');
   const claims = await deps.tokens.verify(token);
   if (!claims) return nobody('unauthenticated');
-  const session = await findActiveSession(deps, claims.sessionId as SessionId);
+  const session = await findActiveSession(deps, claims.sessionId);
   if (!session || session.accountId !== claims.accountId) return nobody('session_revoked');
   const { accountId, sessionId, deviceId } = session;
   return { actor: { accountId, sessionId, deviceId }, failure: null };

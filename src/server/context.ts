@@ -6,7 +6,7 @@ import type { LiveHub } from './platform/live-hub.ts';
 import type { LiveEvent } from '#shared/events.ts';
 import type { DeviceId } from '#shared/ids.ts';
 import type { Actor, Deps } from './deps.ts';
-import type { ConnectionData } from './live-publisher.ts';
+import type { ConnectionData } from './topics.ts';
 
 export interface CookieOptions {
   /** Seconds; 0 removes the cookie. */

@@ -16,7 +16,7 @@ import type { Context } from './context.ts';
 import type { Deps } from './deps.ts';
 import { touchDevices } from './domains/devices/devices.service.ts';
 import { recheckSessions } from './domains/sessions/sessions.service.ts';
-import type { ConnectionData } from './live-publisher.ts';
+import type { ConnectionData } from './topics.ts';
 import { describeRequest } from './request-info.ts';
 import { appRouter } from './router.ts';
 import type { OpenSocket, SocketRegistry } from './sockets.ts';
@@ -25,7 +25,7 @@ export interface SocketServerOptions {
   readonly deps: Deps;
   readonly hub: LiveHub<LiveEvent, ConnectionData>;
   readonly sockets: SocketRegistry;
-  isDraining(): boolean;
+  readonly isDraining: () => boolean;
 }
 
 const path = '/trpc';

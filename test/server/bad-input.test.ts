@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { appRouter } from '#server/router.ts';
 import { AppError, type AppErrorCode } from '#shared/errors.ts';
-import type { ChannelId, CommunityId, GroupId, RoleId } from '#shared/ids.ts';
+import type { ChannelId, GroupId } from '#shared/ids.ts';
 import type { Actor } from '#server/deps.ts';
 import { TRPCError } from '@trpc/server';
 import * as z from 'zod/mini';
@@ -31,10 +31,10 @@ beforeAll(async () => {
   world = {
     ada,
     eve,
-    communityId: communityId as CommunityId,
+    communityId: communityId,
     groupId: channel.groupId as GroupId,
     channelId: channel.id as ChannelId,
-    roleId: role.roleId as RoleId,
+    roleId: role.roleId,
     inviteCode: invite.code,
     eventId: '01890000-0000-7000-8000-000000000000',
   };

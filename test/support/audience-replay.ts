@@ -1,7 +1,7 @@
 // A hub on paper: replays what services told the LivePublisher, in order, to the accounts a test watches. It knows
 // who hears what only from the calls, so a wrong order or a missing call shows up as a wrong state.
 import { expect } from 'vitest';
-import { topicOf, topics } from '#server/live-publisher.ts';
+import { topicOf, topics } from '#server/topics.ts';
 import type { Deps } from '#server/deps.ts';
 import { topicsOf } from '#server/domains/audience/audience.service.ts';
 import { dmsOf } from '#server/domains/channels/dms.service.ts';

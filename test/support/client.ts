@@ -51,7 +51,7 @@ export function testClient(server: TestServer): TestClient {
           ...(client.grant ? { authorization: `Bearer ${client.grant.accessToken}` } : {}),
         }),
         fetch: async (input, init) => {
-          const response = await fetch(input as string, init as RequestInit);
+          const response = await fetch(input as string, init);
           storeCookies(jar, response);
           return response;
         },
@@ -136,5 +136,5 @@ export async function clientRefusal(call: Promise<unknown>): Promise<AppErrorPay
     (cause: unknown) => cause,
   );
   if (outcome instanceof TRPCClientError && outcome.data?.app) return outcome.data.app as AppErrorPayload;
-  throw outcome ?? new Error('the call was not refused');
+  throw outcome instanceof Error ? outcome : new Error('the call was not refused');
 }

@@ -129,5 +129,5 @@ export async function refusal(call: Promise<unknown>): Promise<AppErrorPayload> 
   if (outcome === null) throw new Error('the call was not refused');
   const cause = outcome instanceof TRPCError ? outcome.cause : outcome;
   if (cause instanceof AppError) return cause.payload;
-  throw outcome;
+  throw outcome instanceof Error ? outcome : new Error('refused without an error');
 }

@@ -26,22 +26,27 @@ beforeEach(async () => {
 });
 afterAll(() => db.close());
 
-const register = (identity: Identity, name: string, extra: object = {}, request = testRequest()) =>
+type Options = { extra?: object; request?: ReturnType<typeof testRequest> };
+const register = (identity: Identity, name: string, { extra = {}, request = testRequest() }: Options = {}) =>
   caller(world.deps, null, request).auth.register({ ...registration(identity, name), ...extra });
 
 describe('set-up', () => {
   it('makes the first account the owner of the instance, and only the first', async () => {
     const identity = makeIdentity();
     expect(await refusal(register(makeIdentity(), 'early'))).toEqual({ code: 'setup_required' });
-    const grant = await register(identity, 'ada', { setup: {} });
+    const grant = await register(identity, 'ada', { extra: { setup: {} } });
     expect(grant).toMatchObject({ accountId: identity.accountId, deviceId: null });
-    expect(await refusal(register(makeIdentity(), 'bob', { setup: {} }))).toEqual({ code: 'setup_done' });
+    expect(await refusal(register(makeIdentity(), 'bob', { extra: { setup: {} } }))).toEqual({
+      code: 'setup_done',
+    });
     const rows = await db.prisma.account.findMany({ select: { username: true, instanceRole: true } });
     expect(rows).toEqual([{ username: 'ada', instanceRole: 'owner' }]);
   });
 
   it('lets exactly one of several at once become the owner', async () => {
-    const tries = ['ada', 'bob', 'cyd', 'dan'].map((name) => register(makeIdentity(), name, { setup: {} }));
+    const tries = ['ada', 'bob', 'cyd', 'dan'].map((name) =>
+      register(makeIdentity(), name, { extra: { setup: {} } }),
+    );
     const outcomes = await Promise.allSettled(tries);
     expect(outcomes.filter((o) => o.status === 'fulfilled')).toHaveLength(1);
     expect(await db.prisma.account.count()).toBe(1);
@@ -52,15 +57,17 @@ describe('set-up', () => {
     const far = testRequest({ isLoopback: false, address: '203.0.113.9' });
     expect((await caller(world.deps, null, far).instance.info()).setup).toBe('token');
     for (const setup of [{}, { token: 'wrong' }, { token: `${setupToken}x` }]) {
-      expect(await refusal(register(makeIdentity(), 'eve', { setup }, far))).toEqual({
+      expect(await refusal(register(makeIdentity(), 'eve', { extra: { setup }, request: far }))).toEqual({
         code: 'bad_setup_token',
       });
     }
     const foreignPage = testRequest({ origin: 'https://evil.example' });
-    expect(await refusal(register(makeIdentity(), 'eve', { setup: {} }, foreignPage))).toEqual({
+    expect(
+      await refusal(register(makeIdentity(), 'eve', { extra: { setup: {} }, request: foreignPage })),
+    ).toEqual({
       code: 'bad_setup_token',
     });
-    await register(makeIdentity(), 'ada', { setup: { token: setupToken } }, far);
+    await register(makeIdentity(), 'ada', { extra: { setup: { token: setupToken } }, request: far });
     expect((await caller(world.deps, null, far).instance.info()).setup).toBe('done');
   });
 
@@ -68,7 +75,7 @@ describe('set-up', () => {
     world = await testDeps(db, { env: testEnv({ PUBLIC_URL: 'https://chat.example' }) });
     const near = testRequest({ origin: 'https://chat.example' });
     expect((await caller(world.deps, null, near).instance.info()).setup).toBe('token');
-    expect(await refusal(register(makeIdentity(), 'ada', { setup: {} }, near))).toEqual({
+    expect(await refusal(register(makeIdentity(), 'ada', { extra: { setup: {} }, request: near }))).toEqual({
       code: 'bad_setup_token',
     });
   });
@@ -81,11 +88,11 @@ describe('registration by mode', () => {
     const { InstanceSetting: _, ...before } = await countRows(db);
     expect(await refusal(register(makeIdentity(), 'bob'))).toEqual({ code: 'invite_required' });
     const inviteCode = 'A'.repeat(16);
-    expect(await refusal(register(makeIdentity(), 'bob', { inviteCode }))).toEqual({
+    expect(await refusal(register(makeIdentity(), 'bob', { extra: { inviteCode } }))).toEqual({
       code: 'invite_invalid',
     });
     await owner.api.instance.configure({ name: 'Home', registration: 'closed' });
-    expect(await refusal(register(makeIdentity(), 'bob', { inviteCode }))).toEqual({
+    expect(await refusal(register(makeIdentity(), 'bob', { extra: { inviteCode } }))).toEqual({
       code: 'registration_closed',
     });
     expect(await countRows(db)).toMatchObject(before);
@@ -133,7 +140,7 @@ describe('keys at registration', () => {
       [{ vault: toBase64Url(other.vault) }, 'vault'],
     ];
     for (const [extra, what] of bad) {
-      expect(await refusal(register(one, 'bob', extra))).toEqual({ code: 'bad_proof', what });
+      expect(await refusal(register(one, 'bob', { extra }))).toEqual({ code: 'bad_proof', what });
     }
     expect(await countRows(db)).toEqual(before);
   });

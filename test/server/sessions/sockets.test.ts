@@ -37,7 +37,7 @@ function bare(url: string, options: { origin?: string; first?: unknown }) {
     socket.on('error', () => undefined);
   });
   socket.on('open', () => first !== undefined && socket.send(JSON.stringify(first)));
-  socket.on('message', (data) => messages.push(String(data)));
+  socket.on('message', (data) => messages.push((data as Buffer).toString()));
   return { socket, messages, outcome };
 }
 
@@ -57,7 +57,7 @@ async function listen(account: Account, client = account.client) {
   await new Promise<void>((resolve, reject) => {
     live.api.live.events.subscribe(undefined, {
       onData: (event) => {
-        events.push(event as LiveEvent);
+        events.push(event);
         resolve();
       },
       onError: reject,
@@ -187,7 +187,7 @@ describe('going down', () => {
     await attachOver(bob.client, ada);
     const live = openLive(other, bob.client);
     const events: LiveEvent[] = [];
-    live.api.live.events.subscribe(undefined, { onData: (event) => events.push(event as LiveEvent) });
+    live.api.live.events.subscribe(undefined, { onData: (event) => events.push(event) });
     await expect.poll(() => events.length).toBeGreaterThan(0);
     await other.close();
     expect((await live.closed).code).toBe(4503);

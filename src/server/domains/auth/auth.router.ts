@@ -1,5 +1,4 @@
 import type { Context } from '#server/context.ts';
-import { grantOf, rotateSession, type IssuedSession } from '#server/domains/sessions/sessions.service.ts';
 import { accountProcedure, publicProcedure, router } from '#server/trpc.ts';
 import {
   availableInput,
@@ -11,7 +10,16 @@ import {
   type SessionGrant,
 } from '#shared/auth.ts';
 import { AppError } from '#shared/errors.ts';
-import { getKdf, getVault, isAvailable, login, logout } from './auth.service.ts';
+import {
+  getKdf,
+  getVault,
+  grantOf,
+  isAvailable,
+  login,
+  logout,
+  rotateSession,
+  type IssuedSession,
+} from './auth.service.ts';
 import { clearRefreshToken, readRefreshToken, requireOwnPage, setRefreshToken } from './refresh-cookie.ts';
 import { register } from './register.service.ts';
 

@@ -18,6 +18,8 @@ import { AppError, forbidden } from '#shared/errors.ts';
 import { limits } from '#shared/limits.ts';
 import { findCredentialByName, findVault, isUsernameTaken, knowsBrowser } from './auth.queries.ts';
 
+export { grantOf, rotateSession, type IssuedSession } from '#server/domains/sessions/sessions.service.ts';
+
 const saltBytes = 16;
 
 /** The salt an unknown name always gets: looks like any other, and stays the same from day to day. */

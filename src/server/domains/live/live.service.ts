@@ -1,7 +1,7 @@
 // The live subscription and the bootstrap a client loads once it is open.
 import type { DeviceActor, Deps } from '../../deps.ts';
 import type { SocketInfo } from '../../context.ts';
-import { topics } from '../../live-publisher.ts';
+import { topics } from '../../topics.ts';
 import type { Queryable } from '../../platform/db.ts';
 import { AppError } from '#shared/errors.ts';
 import type { LiveEvent } from '#shared/events.ts';

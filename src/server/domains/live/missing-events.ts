@@ -3,7 +3,7 @@ import type { Database } from '../../platform/db.ts';
 import type { OrderedEvent } from '../../platform/live-hub.ts';
 import type { Secrets } from '../../platform/secrets.ts';
 import type { LiveEvent } from '#shared/events.ts';
-import { topics } from '../../live-publisher.ts';
+import { topics } from '../../topics.ts';
 import { toChannelEvent } from '../messages/event-rows.ts';
 import { channelAudience, eventRange } from '../messages/messages.queries.ts';
 

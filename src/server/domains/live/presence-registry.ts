@@ -6,7 +6,7 @@ import type { LiveEvent } from '#shared/events.ts';
 import type { AccountId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
 import type { Presence, PresenceChoice, PresenceEntry } from '#shared/users.ts';
-import type { ConnectionData } from '../../live-publisher.ts';
+import type { ConnectionData } from '../../topics.ts';
 
 export type Connection = LiveConnection<LiveEvent, ConnectionData>;
 

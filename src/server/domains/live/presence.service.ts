@@ -1,7 +1,7 @@
 // Presence, focus and typing: ephemeral, over the socket that asks.
 import { requireAction } from '../../access.ts';
 import type { Actor, Deps, DeviceActor } from '../../deps.ts';
-import { topics } from '../../live-publisher.ts';
+import { topics } from '../../topics.ts';
 import type { WebSocket } from 'ws';
 import { AppError } from '#shared/errors.ts';
 import type { AccountId, ChannelId } from '#shared/ids.ts';
