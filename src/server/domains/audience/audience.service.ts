@@ -203,6 +203,13 @@ export async function recompute(
   return recomputeIn(tx, deps, { ...scope, communityId });
 }
 
+/** Joining locks the account's row too: a join under way is waited for, and its channels are among those read. */
+async function lockChannelsRead(tx: Tx, accountId: AccountId): Promise<ChannelKeys[]> {
+  const sql = 'SELECT id FROM "Account" WHERE id = $1::uuid FOR NO KEY UPDATE';
+  await tx.query('audience.lock-account', sql, [accountId]);
+  return channelsRead(tx, accountId);
+}
+
 async function publishDevicesChanged(
   tx: Tx,
   deps: Deps,
@@ -244,7 +251,7 @@ export async function bumpEpoch(
       scope.channelIds.map((channelId) => ({ channelId, lost: true })),
     );
   }
-  const channels = await channelsRead(tx, scope.accountId);
+  const channels = await lockChannelsRead(tx, scope.accountId);
   await publishDevicesChanged(tx, deps, { accountId: scope.accountId, channels });
   await rekey(
     tx,
@@ -262,7 +269,7 @@ export async function bumpDevices(
   deps: Deps,
   scope: { readonly accountId: AccountId },
 ): Promise<void> {
-  const channels = await channelsRead(tx, scope.accountId);
+  const channels = await lockChannelsRead(tx, scope.accountId);
   await publishDevicesChanged(tx, deps, { accountId: scope.accountId, channels });
   await rekey(
     tx,
