@@ -101,6 +101,21 @@ describe('registration by mode', () => {
   });
 });
 
+describe('registration by invite', () => {
+  it('joins the community in the same transaction, and lets nobody in by a used-up invite', async () => {
+    const owner = await registerPerson(world.deps);
+    const { communityId } = await owner.api.communities.create({ name: 'Home' });
+    await owner.api.instance.configure({ name: 'Home', registration: 'invite' });
+    const { code: inviteCode } = await owner.api.invites.create({ communityId, maxUses: 1 });
+    const bob = await registerPerson(world.deps, { inviteCode });
+    expect((await bob.api.communities.get({ communityId })).memberCount).toBe(2);
+    const before = await countRows(db);
+    const refused = await refusal(register(makeIdentity(), 'cyd', { extra: { inviteCode } }));
+    expect(refused).toEqual({ code: 'invite_invalid' });
+    expect(await countRows(db)).toEqual(before);
+  });
+});
+
 describe('names', () => {
   it('are unique without regard to case, and some are reserved', async () => {
     await registerPerson(world.deps, { username: 'ada' });
