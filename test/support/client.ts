@@ -98,7 +98,7 @@ export async function attachOver(client: TestClient, identity: Identity): Promis
 }
 
 /** A `ws` constructor that sends an Origin, as browsers do. */
-export function webSocketFrom(origin: string): typeof globalThis.WebSocket {
+function webSocketFrom(origin: string): typeof globalThis.WebSocket {
   class OriginSocket extends WebSocket {
     constructor(address: string | URL, protocols?: string | string[] | ClientOptions) {
       super(address, protocols as string[], { origin });

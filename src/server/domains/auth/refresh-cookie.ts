@@ -6,7 +6,7 @@ import { isAllowedOrigin } from '#server/platform/http.ts';
 import { AppError } from '#shared/errors.ts';
 import { limits } from '#shared/limits.ts';
 
-export const refreshHeader = 'x-chatalot-refresh';
+const refreshHeader = 'x-chatalot-refresh';
 
 /** `__Host-` needs Secure, so plain http (this machine, tests) has its own name. */
 export const refreshCookie = (env: Pick<Env, 'secureCookies'>): string =>

@@ -9,7 +9,6 @@ import type { InstanceInfo } from '#shared/instance.ts';
 import { readSettings } from './settings.queries.ts';
 
 export { claimOwnership, readSettings, writeSetting } from './settings.queries.ts';
-export type { InstanceSettings } from './settings.queries.ts';
 
 const loopbackHosts = new Set(['localhost', '127.0.0.1', '[::1]']);
 

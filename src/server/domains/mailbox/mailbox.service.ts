@@ -37,7 +37,7 @@ function isOver(use: MailboxUse, added: { readonly count: number; readonly bytes
 }
 
 /** Throws `mailbox_full` naming the devices these packets do not fit into. */
-export async function requireMailboxRoom(
+async function requireMailboxRoom(
   q: Queryable,
   senderDeviceId: DeviceId,
   packets: readonly PacketRow[],
