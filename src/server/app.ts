@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { createHttpApp } from './platform/http.ts';
 import type { Env } from './platform/env.ts';
 import { CLOSE_RESTART, LiveHub } from './platform/live-hub.ts';
+import { isMigrated } from './platform/migrate.ts';
 import { registerStatic } from './platform/static.ts';
 import type { LiveEvent } from '#shared/events.ts';
 import { limits } from '#shared/limits.ts';
@@ -93,7 +94,8 @@ async function buildHttp(options: AppOptions, state: State): Promise<FastifyInst
       () => true,
       () => false,
     );
-    return { database, accepting: !state.draining };
+    const migrated = database && (await isMigrated(db, env.migrationsDir));
+    return { database, migrated, accepting: !state.draining };
   };
   const http = await createHttpApp({ env, log, ready, bodyLimit: limits.httpBodyBytes });
   await http.register(fastifyTRPCPlugin, {
@@ -138,6 +140,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     await new Promise((resolve) => setTimeout(resolve, sockets.size > 0 ? goodbyeMs : 0));
     await entrance.close();
     await http.close();
+    hub.stop();
   };
   const listen = async (): Promise<number> => {
     await http.listen({ host: env.host, port: env.port });

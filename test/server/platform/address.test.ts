@@ -1,7 +1,6 @@
 // Client addresses, keys for limits, and the token buckets they fill.
 import { describe, expect, it } from 'vitest';
 import { addressKey, clientAddress } from '#server/platform/address.ts';
-import { LocalBus } from '#server/platform/bus.ts';
 import { RateLimiter } from '#server/platform/rate-limit.ts';
 import { manualClock } from '#test/support/clock.ts';
 
@@ -97,23 +96,5 @@ describe('RateLimiter', () => {
     for (let n = 0; n < 25_000; n++) await limiter.take('send', `k${n}`);
     expect((await limiter.take('send', 'a')).allowed).toBe(false);
     expect(await limiter.take('send', 'costly', 12)).toMatchObject({ allowed: false, retryAfterMs: 400 });
-  });
-});
-
-describe('LocalBus', () => {
-  it('hands on in order, past a failing handler, until unsubscribed', () => {
-    const errors: unknown[] = [];
-    const bus = new LocalBus<{ n: number }>({ onError: (cause) => errors.push(cause) });
-    const seen: number[] = [];
-    bus.subscribe('n', () => {
-      throw new Error('mine alone');
-    });
-    const end = bus.subscribe('n', (n) => seen.push(n));
-    bus.publish('n', 1);
-    bus.publish('n', 2);
-    end();
-    bus.publish('n', 3);
-    expect(seen).toEqual([1, 2]);
-    expect(errors).toHaveLength(3);
   });
 });
