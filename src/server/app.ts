@@ -12,7 +12,7 @@ import { authenticate, bearerToken } from './authenticate.ts';
 import type { Context, CookieOptions } from './context.ts';
 import { createDeps, type DepsOptions } from './create-deps.ts';
 import type { Deps } from './deps.ts';
-import { readMissing } from './domains/live/missing-events.ts';
+import { readMissing } from './domains/messages/missing-events.service.ts';
 import { createLivePublisher } from './live-publisher.ts';
 import { describeRequest } from './request-info.ts';
 import { appRouter } from './router.ts';

@@ -4,6 +4,16 @@ import workerUrl from './crypto.worker.ts?worker&url';
 import { scriptUrl } from '#client/lib/trusted-types.ts';
 import type { CryptoAnswer, CryptoApi, CryptoCall } from './protocol.ts';
 
+// The rules of the timeline hold no keys and run in the page; this file is the folder's one door.
+export {
+  applyToTimeline,
+  emptyTimeline,
+  messageState,
+  nextRev,
+  type MessageState,
+  type Timeline,
+} from './timeline.ts';
+
 /** A failure of the engine: a code, nothing else. */
 export class CryptoCallError extends Error {
   readonly code: string;

@@ -8,7 +8,7 @@ import {
   messageState,
   nextRev,
   type Timeline,
-} from '#client/crypto/timeline.ts';
+} from '#client/crypto/crypto-client.ts';
 import type { AccountId, ChannelId, EventId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
 import type { ChannelEvent } from '#shared/messages.ts';

@@ -25,6 +25,11 @@ export class Members {
     return [...(this.#lists.get(communityId)?.values() ?? [])].sort((a, b) => a.joinedAt - b.joinedAt);
   }
 
+  /** One member, when loaded. */
+  find(communityId: CommunityId, accountId: AccountId): MemberSummary | null {
+    return this.#lists.get(communityId)?.get(accountId) ?? null;
+  }
+
   hasMore(communityId: CommunityId): boolean {
     return this.#hasMore.get(communityId) ?? true;
   }
@@ -70,6 +75,7 @@ export class Members {
         this.#lists.delete(event.communityId);
         this.#hasMore.delete(event.communityId);
         break;
+      default: // nothing about members
     }
   }
 

@@ -1,6 +1,6 @@
 // What a timeline shows of one message: its verified content, or why there is none.
 import type { DecryptResult, FailedReason, PendingReason, WithheldReason } from '#client/crypto/protocol.ts';
-import type { MessageState } from '#client/crypto/timeline.ts';
+import type { MessageState } from '#client/crypto/crypto-client.ts';
 import type { AccountId, DeviceId, EventId } from '#shared/ids.ts';
 import type { ChannelEvent } from '#shared/messages.ts';
 

@@ -28,7 +28,7 @@ export class People {
     const known = this.#profiles.get(accountId);
     if (known) return known;
     this.#wanted.add(accountId);
-    this.#fetching ??= setTimeout(() => void this.#fetch(), GATHER_MS);
+    if (this.#fetching === undefined) this.#fetching = setTimeout(() => void this.#fetch(), GATHER_MS);
     return null;
   }
 

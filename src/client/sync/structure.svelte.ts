@@ -3,7 +3,7 @@
 import { SvelteMap } from 'svelte/reactivity';
 import type { ChannelSummary, DmSummary } from '#shared/channels.ts';
 import type { CommunityStructure } from '#shared/communities.ts';
-import type { LiveEvent } from '#shared/events.ts';
+import type { LeaveReason, LiveEvent } from '#shared/events.ts';
 import type { AccountId, ChannelId, CommunityId } from '#shared/ids.ts';
 import type { Bootstrap } from '#shared/live.ts';
 import type { OwnAccount } from '#shared/users.ts';
@@ -31,7 +31,14 @@ const newHead: Head = {
   devicesVersion: 1,
 };
 
+/** A community that was ours until a moment ago, so that the person can be told what became of it. */
+export interface Departure {
+  readonly name: string;
+  readonly reason: LeaveReason;
+}
+
 export class Structure {
+  readonly departed = new SvelteMap<CommunityId, Departure>();
   readonly communities = new SvelteMap<CommunityId, CommunityStructure>();
   readonly dms = new SvelteMap<ChannelId, DmSummary>();
   readonly heads = new SvelteMap<ChannelId, Head>();
@@ -55,7 +62,11 @@ export class Structure {
   load(bootstrap: Bootstrap): void {
     this.#account = bootstrap.account;
     const present = new Set(bootstrap.communities.map((c) => c.communityId));
-    for (const id of [...this.communities.keys()]) if (!present.has(id)) this.communities.delete(id);
+    for (const [id, { name }] of [...this.communities]) {
+      if (present.has(id)) continue;
+      this.departed.set(id, { name, reason: 'left' });
+      this.communities.delete(id);
+    }
     for (const { communityId, structure } of bootstrap.communities) {
       if (structure) this.communities.set(communityId, structure);
     }
@@ -108,11 +119,16 @@ export class Structure {
         this.dms.set(event.dm.channel.channelId, event.dm);
         return null;
       case 'community.joined':
+        this.departed.delete(event.community.communityId);
         this.replaceCommunity(event.community);
         return null;
-      case 'community.left':
-        this.#forget(event.communityId);
+      case 'community.left': {
+        const { communityId, reason } = event;
+        const name = this.communities.get(communityId)?.name;
+        if (name !== undefined) this.departed.set(communityId, { name, reason });
+        this.#forget(communityId);
         return null;
+      }
       default:
         return this.#structural(event);
     }

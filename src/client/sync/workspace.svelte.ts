@@ -211,6 +211,7 @@ export class Workspace {
       case 'typing.started':
         this.typing.heard(event.channelId, event.accountId);
         break;
+      default: // structure and connection: applied above, or the live connection's own business
     }
   }
 

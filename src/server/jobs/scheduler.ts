@@ -67,7 +67,7 @@ export function startJobs(deps: Deps, jobs: readonly Job[]): { stop(): Promise<v
   const tasks = jobs.map(schedule);
   return {
     stop: async () => {
-      await Promise.all(tasks.map((task) => task.destroy()));
+      for (const task of tasks) await task.destroy();
       await Promise.allSettled(running);
     },
   };

@@ -4,8 +4,8 @@ import type { OrderedEvent } from '../../platform/live-hub.ts';
 import type { Secrets } from '../../platform/secrets.ts';
 import type { LiveEvent } from '#shared/events.ts';
 import { topics } from '../../topics.ts';
-import { toChannelEvent } from '../messages/event-rows.ts';
-import { channelAudience, eventRange } from '../messages/messages.queries.ts';
+import { toChannelEvent } from './event-rows.ts';
+import { channelAudience, eventRange } from './messages.queries.ts';
 
 /** The events of one channel in [fromSeq, toSeq], addressed to its present readers. */
 export async function readMissing(
