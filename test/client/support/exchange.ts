@@ -25,7 +25,7 @@ import type { MailboxPacket, OutgoingPacket } from '#shared/mailbox.ts';
 import type { ChannelEvent, EventClass } from '#shared/messages.ts';
 
 /** Cheap, deterministic stand-in for Argon2id: these tests are not about password hardness. */
-const quickKdf = (password: Uint8Array, params: { salt: Uint8Array }): Uint8Array => {
+export const quickKdf = (password: Uint8Array, params: { salt: Uint8Array }): Uint8Array => {
   const half = H(password, params.salt);
   const out = new Uint8Array(64);
   out.set(half);
