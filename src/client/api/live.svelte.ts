@@ -12,8 +12,8 @@ export interface LiveOptions {
   /** The subscription is open and misses nothing from here on: load the bootstrap. */
   readonly onOpened: (serverNow: number) => void;
   readonly onEvent: (event: LiveEvent) => void;
-  /** The session was revoked: sign out. */
-  readonly onRevoked: () => void;
+  /** The server refused this socket's session. Its owner finds out whether it is gone; meanwhile the connection is lost. */
+  readonly onRefused: () => void;
 }
 
 const REVOKED = 4401;
@@ -59,11 +59,13 @@ export class LiveConnection {
   }
 
   /** Tries at once instead of waiting for the back-off. */
-  readonly #retryNow = (): void => {
+  tryNow(): void {
     if (this.#status !== 'waiting') return;
     clearTimeout(this.#timer);
     this.#connect();
-  };
+  }
+
+  readonly #retryNow = (): void => this.tryNow();
 
   readonly #goOffline = (): void => {
     if (this.#status !== 'stopped') this.#wait();
@@ -100,9 +102,8 @@ export class LiveConnection {
   #closed(socket: SocketApi, code: number | undefined): void {
     if (socket !== this.#socket || this.#status === 'stopped') return;
     if (code === REVOKED) {
-      // The token of this socket is refused; a fresh one decides whether the session is really gone.
       this.#wait();
-      this.#options.token().catch(() => this.#options.onRevoked());
+      this.#options.onRefused();
       return;
     }
     this.#wait();

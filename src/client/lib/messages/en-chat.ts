@@ -9,6 +9,17 @@ export const enChat = {
   'chat.replyTo': 'Replying to {name}',
   'chat.replyQuote': 'Reply to {name}: {text}',
   'chat.replyGone': 'The message was deleted',
+  'chat.earlierMessage': 'An earlier message',
+  'chat.namesMore': { one: '{names} and {n} more', other: '{names} and {n} more' },
+  'chat.jumpToUnread': 'Jump to the first new message',
+  'chat.moreActions': 'More actions',
+  'chat.reactOther': 'React with another emoji',
+  'chat.deletedOne': 'Message deleted',
+  'chat.loadOlder': 'Load older messages',
+  'chat.failedTitle': 'The messages couldn’t be loaded',
+  'chat.failedText': 'Check the connection, then try again.',
+  'chat.mentionList': 'People to mention',
+  'chat.earlierCount': { one: '{n} message', other: '{n} messages' },
   'chat.replyNotHere': 'A message that isn’t on this device',
   'chat.editing': 'Editing your message',
   'chat.cancelReply': 'Cancel reply',
@@ -30,6 +41,10 @@ export const enChat = {
   'chat.beginningText': {
     one: 'Nobody has written here yet. Only you can read what you say, until others join.',
     other: 'Nobody has written here yet. Only the {n} people in this channel can read what you say.',
+  },
+  'chat.beginningLater': {
+    one: 'This is where #{name} begins. Only you can read it, until others join.',
+    other: 'This is where #{name} begins. {n} people can read it.',
   },
   'chat.dmBeginning': 'You and {name}',
   'chat.dmBeginningText': 'This is the start of your conversation. Only you two can read it.',
@@ -81,6 +96,10 @@ export const enChat = {
   'locked.changedTitle': 'This message was changed on the way',
   'locked.changed':
     'Its seal doesn’t match {name}’s devices, so it isn’t shown. Ask {name} to send it again.',
+  'locked.notShared': '{name} wrote it before you could read here.',
+  'locked.foreign': 'It isn’t encrypted the way this conversation is, so it isn’t shown.',
+  'locked.withheldByServer': 'The server doesn’t show it, and nobody who may delete it did.',
+  'locked.senderRevoked': 'It came from a device {name} has removed.',
   'locked.newerTitle': 'This message needs a newer version',
   'locked.newer': 'Reload to get the latest Chatalot, then it opens.',
 
@@ -97,7 +116,20 @@ export const enChat = {
   'secure.encrypted': 'Encrypted, sender checked',
   'secure.identityChangedTitle': '{name} started over with a new identity.',
   'secure.identityChangedText': 'Check it’s really {name} before you go on.',
+  'secure.identityHeldText':
+    'Nothing is sent to {name} until you decide. Ask {name} on another way whether it was really them.',
+  'secure.acceptIdentity': 'Accept {name}’s new identity',
+  'secure.identityBrokenTitle': '{name}’s device list doesn’t add up.',
+  'secure.identityBrokenText':
+    'The server showed one that contradicts what this browser knows, so nothing is sent to {name}.',
+  'secure.look': 'Look at it',
   'secure.sendStopped': 'Nothing was sent: {name}’s keys don’t match what this device knows.',
+
+  'failed.keysUnavailable': 'the keys of this conversation can’t be fetched right now.',
+  'failed.keysInvalid': 'their keys don’t fit together, so nothing was sent.',
+  'failed.identityChanged': 'someone’s identity changed. Look at it first, then try again.',
+  'failed.notEncrypted': 'this browser couldn’t encrypt it.',
+  'failed.gone': 'you can’t write here any more.',
 
   'emoji.pick': 'Pick an emoji',
   'emoji.search': 'Search emoji',

@@ -1,0 +1,190 @@
+// One conversation as its screen needs it: its name, who reads it, what one may do in it, and the verbs: say, edit,
+// react, delete. Everything that is sent goes through the outbox.
+import type { Content, Draft } from '#client/crypto/protocol.ts';
+import { normalizeEmoji } from '#client/lib/emoji.ts';
+import { t } from '#client/lib/i18n.ts';
+import { uuidv7 } from '#client/lib/uuidv7.ts';
+import type { ChannelLog } from '#client/sync/channel-log.svelte.ts';
+import type { MessageRow } from '#client/sync/message-row.ts';
+import type { Workspace } from '#client/sync/workspace.svelte.ts';
+import type { ChannelSummary } from '#shared/channels.ts';
+import type { CommunityStructure } from '#shared/communities.ts';
+import type { AccountId, ChannelId, EventId } from '#shared/ids.ts';
+import type { EventClass } from '#shared/messages.ts';
+import { decide, type Action, type Decision } from '#shared/permissions.ts';
+import type { Profile } from '#shared/users.ts';
+import { factsAt } from './facts.ts';
+import { refusalWords } from './failure-words.ts';
+import type { Mentionable } from './mentions.ts';
+
+export class Conversation {
+  readonly channelId: ChannelId;
+  readonly log: ChannelLog;
+  readonly workspace: Workspace;
+  #readers = $state.raw<readonly AccountId[] | null>(null);
+
+  constructor(workspace: Workspace, channelId: ChannelId) {
+    this.workspace = workspace;
+    this.channelId = channelId;
+    this.log = workspace.log(channelId);
+  }
+
+  get me(): AccountId | null {
+    return this.workspace.me;
+  }
+
+  /** null once it is out of sight: deleted, or access lost. */
+  get channel(): ChannelSummary | null {
+    return this.workspace.structure.channel(this.channelId);
+  }
+
+  get community(): CommunityStructure | null {
+    return this.workspace.structure.communityOf(this.channelId);
+  }
+
+  get isDirect(): boolean {
+    return this.workspace.structure.dms.has(this.channelId);
+  }
+
+  /** The other side of a direct conversation. */
+  get partner(): Profile | null {
+    const dm = this.workspace.structure.dms.get(this.channelId);
+    const other = dm?.members.find((member) => member.accountId !== this.me) ?? dm?.members[0];
+    return other ? (this.workspace.people.profile(other.accountId) ?? other) : null;
+  }
+
+  get name(): string {
+    return this.partner?.displayName ?? this.channel?.name ?? '';
+  }
+
+  /** "Message #general", "Message Ada". */
+  get composerLabel(): string {
+    const { name } = this;
+    return this.isDirect ? t('chat.messagePerson', { name }) : t('chat.messageChannel', { name });
+  }
+
+  /** Exactly the accounts that get keys; null until known. */
+  get readers(): readonly AccountId[] | null {
+    return this.workspace.structure.membersOf(this.channelId) ?? this.#readers;
+  }
+
+  /** Reads who gets keys; the head says when to look again. */
+  async loadReaders(): Promise<void> {
+    const found = await this.workspace.keys.conversation(this.channelId).catch(() => null);
+    if (found) this.#readers = found.readers;
+  }
+
+  /** Shown name: the nickname here, else the display name; null until known. */
+  nameOf(accountId: AccountId): string | null {
+    const { members, people } = this.workspace;
+    const member = this.community && members.find(this.community.communityId, accountId);
+    return member?.nickname ?? people.profile(accountId)?.displayName ?? null;
+  }
+
+  /** People who can be mentioned: the members loaded so far, or the two of a direct conversation. */
+  get mentionable(): Mentionable[] {
+    const { structure, members } = this.workspace;
+    const profiles = this.community
+      ? members.of(this.community.communityId).map((member) => member.profile)
+      : (structure.dms.get(this.channelId)?.members ?? []);
+    return profiles
+      .filter((profile) => !profile.isDeleted)
+      .map(({ accountId, username }) => ({ accountId, username, name: this.nameOf(accountId) ?? username }));
+  }
+
+  may(action: Action, message?: { isAuthor: boolean }): Decision {
+    const account = this.workspace.structure.account;
+    if (!account) return { ok: false, reason: 'not_found' };
+    const { community, channel } = this;
+    return decide(action, factsAt(account, { community, channel, ...message }));
+  }
+
+  /** Why nobody can write here, in words; undefined when one can. */
+  get sendRefusal(): string | undefined {
+    const decision = this.may('message.send');
+    return decision.ok ? undefined : refusalWords(decision.reason);
+  }
+
+  say(text: string, options: { replyTo: EventId | null; mentions: readonly AccountId[] }): Promise<void> {
+    const { replyTo, mentions } = options;
+    return this.#post('message', { type: 'text', text, replyTo }, { refId: replyTo, mentions });
+  }
+
+  edit(target: EventId, text: string, mentions: readonly AccountId[]): Promise<void> {
+    const content: Content = { type: 'edit', target, rev: this.#rev(target), text };
+    return this.#post('edit', content, { refId: target, mentions });
+  }
+
+  react(target: EventId, emoji: string, add: boolean): Promise<void> {
+    const content: Content = {
+      type: 'reaction',
+      target,
+      emoji: normalizeEmoji(emoji),
+      add,
+      rev: this.#rev(target),
+    };
+    return this.#post('reaction', content, { refId: target });
+  }
+
+  remove(target: EventId): Promise<void> {
+    return this.#post('redact', { type: 'redact', target }, { refId: target });
+  }
+
+  #rev(target: EventId): number {
+    const { workspace, log } = this;
+    const accountId = this.#self();
+    return log.nextRev(target, { accountId, now: workspace.now() });
+  }
+
+  #self(): AccountId {
+    const { me } = this;
+    if (me === null) throw new Error('not signed in');
+    return me;
+  }
+
+  async #post(
+    eventClass: EventClass,
+    content: Content,
+    options: { refId: EventId | null; mentions?: readonly AccountId[] },
+  ): Promise<void> {
+    const now = this.workspace.now();
+    await this.workspace.outbox.add({
+      eventId: uuidv7(now) as EventId,
+      channelId: this.channelId,
+      class: eventClass,
+      content,
+      refId: options.refId,
+      mentions: (options.mentions ?? []).filter((id) => id !== this.me),
+      createdAt: now,
+      failure: null,
+    });
+  }
+
+  /** Drafts on their way, oldest first. */
+  get outgoing(): Draft[] {
+    return this.workspace.outbox.of(this.channelId);
+  }
+
+  retry(eventId: EventId): void {
+    void this.workspace.outbox.retry(eventId);
+  }
+
+  discard(eventId: EventId): void {
+    void this.workspace.outbox.discard(eventId);
+  }
+
+  /** Asks again for keys of messages that do not open yet. */
+  async askForKeys(): Promise<void> {
+    await this.workspace.keys.requestKeys(this.channelId).catch(() => undefined);
+    await this.log.retryPending();
+  }
+
+  /** Which messages are mine and still readable: what ↑ edits is the last of them. */
+  get lastOwn(): Extract<MessageRow, { status: 'shown' }> | null {
+    for (let at = this.log.rows.length - 1; at >= 0; at--) {
+      const row = this.log.rows[at];
+      if (row?.status === 'shown' && row.accountId === this.me && row.text !== null) return row;
+    }
+    return null;
+  }
+}
