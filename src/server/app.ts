@@ -7,11 +7,13 @@ import { CLOSE_RESTART, LiveHub } from './platform/live-hub.ts';
 import { isMigrated } from './platform/migrate.ts';
 import { registerStatic } from './platform/static.ts';
 import type { LiveEvent } from '#shared/events.ts';
+import type { AccountId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
 import { authenticate, bearerToken } from './authenticate.ts';
 import type { Context, CookieOptions } from './context.ts';
 import { createDeps, type DepsOptions } from './create-deps.ts';
 import type { Deps } from './deps.ts';
+import { partPresence } from './domains/live/presence.service.ts';
 import { readMissing } from './domains/messages/missing-events.service.ts';
 import { createLivePublisher } from './live-publisher.ts';
 import { describeRequest } from './request-info.ts';
@@ -117,7 +119,10 @@ export async function createApp(options: AppOptions): Promise<App> {
   const { env } = options;
   const sockets = new SocketRegistry();
   const hub = createHub(options);
-  const deps = createDeps(options, createLivePublisher(hub, sockets));
+  const onParted = (accountId: AccountId): void => {
+    partPresence(deps, accountId).catch((cause: unknown) => options.log.error('presence.failed', { cause }));
+  };
+  const deps: Deps = createDeps(options, createLivePublisher(hub, sockets, onParted));
   const state: State = { deps, sockets, draining: false };
   const http = await buildHttp(options, state);
   const entrance = serveSockets(http.server, { deps, hub, sockets, isDraining: () => state.draining });

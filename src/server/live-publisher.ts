@@ -5,7 +5,7 @@ import type { LivePublisher } from './deps.ts';
 import type { SocketRegistry } from './sockets.ts';
 import { topicOf, topics, type ConnectionData } from './topics.ts';
 import type { LiveEvent } from '#shared/events.ts';
-import type { CommunityId } from '#shared/ids.ts';
+import type { AccountId, CommunityId } from '#shared/ids.ts';
 
 type Connections = Iterable<LiveConnection<LiveEvent, ConnectionData>>;
 
@@ -22,6 +22,8 @@ function unfocus(connections: Connections, communityId: CommunityId): void {
 export function createLivePublisher(
   hub: LiveHub<LiveEvent, ConnectionData>,
   sockets: SocketRegistry,
+  /** Called when somebody stopped being a member of a community: presence is the live domain's. */
+  onParted: (accountId: AccountId) => void,
 ): LivePublisher {
   return {
     publish(audience, event) {
@@ -38,10 +40,13 @@ export function createLivePublisher(
     leaveCommunity(accountId, communityId) {
       hub.leave(topics.account(accountId), topics.community(communityId));
       unfocus(hub.connections(topics.account(accountId)), communityId);
+      onParted(accountId);
     },
     dissolveCommunity(communityId) {
-      unfocus([...hub.connections(topics.community(communityId))], communityId);
+      const connections = [...hub.connections(topics.community(communityId))];
+      unfocus(connections, communityId);
       hub.dissolve(topics.community(communityId));
+      for (const accountId of new Set(connections.map(({ data }) => data.accountId))) onParted(accountId);
     },
     changeReaders(channelId, { joined, left }) {
       for (const accountId of left) {

@@ -84,7 +84,7 @@ describe('crypto engine', () => {
     const three = server.conversation('text', channel, [ada, ben, cleo]);
     await server.say(ada, three, 'all three');
     expect(textsOf(await server.read(cleo, three))).toEqual(['all three']);
-    const two = server.conversation('text', channel, [ada, ben], 2);
+    const two = { ...server.conversation('text', channel, [ada, ben]), epoch: 2 };
     await server.say(ada, two, 'only two');
     expect(textsOf(await server.read(ben, two))).toEqual(['all three', 'only two']);
     const seen = await server.read(cleo, two);

@@ -99,14 +99,10 @@ export class Exchange {
     await person.engine.prekeysPublished();
   }
 
-  conversation(
-    kind: 'text' | 'dm',
-    channelId: ChannelId,
-    people: readonly Person[],
-    epoch = 1,
-  ): ConversationRef {
+  /** A conversation at its first epoch; spread another `epoch` over it for later ones. */
+  conversation(kind: 'text' | 'dm', channelId: ChannelId, people: readonly Person[]): ConversationRef {
     const readers = [...new Set(people.map((p) => p.accountId))];
-    return { channelId, kind, epoch, devicesVersion: 1, readers };
+    return { channelId, kind, epoch: 1, devicesVersion: 1, readers };
   }
 
   logsFor(wanted: readonly { accountId: AccountId; fromSeq: number }[]): AccountLog[] {

@@ -39,7 +39,7 @@ function recordingSocket({ origin, wire }: Line): typeof globalThis.WebSocket {
     }
 
     override send(data: Parameters<WebSocket['send']>[0]): void {
-      wire.push(String(data));
+      wire.push(data as string);
       super.send(data);
     }
   }
@@ -62,8 +62,8 @@ function httpApi(line: Line, token: () => string | null): Api {
           };
         },
         fetch: async (input, init) => {
-          line.wire.push(String((init as RequestInit).body ?? ''));
-          const response = await fetch(input as string, init as RequestInit);
+          line.wire.push((init?.body as string | undefined) ?? '');
+          const response = await fetch(input, init);
           line.wire.push([...response.headers].join('\n'), await response.clone().text());
           return response;
         },

@@ -13,6 +13,12 @@ export type Connection = LiveConnection<LiveEvent, ConnectionData>;
 /** Hands an event to one connection. */
 type Tell = (connection: Connection, event: LiveEvent) => void;
 
+/** One connection's interest in one account. */
+export interface Watch {
+  readonly connection: Connection;
+  readonly accountId: AccountId;
+}
+
 interface Person {
   readonly connections: Set<Connection>;
   choice: PresenceChoice;
@@ -25,7 +31,7 @@ export class PresenceRegistry {
   readonly #tell: Tell;
   readonly #people = new Map<AccountId, Person>();
   readonly #watchers = new Map<AccountId, Set<Connection>>();
-  readonly #watched = new Map<Connection, ReadonlySet<AccountId>>();
+  readonly #watched = new Map<Connection, Set<AccountId>>();
   readonly #bySocket = new WeakMap<object, Connection>();
   readonly #changed = new Set<AccountId>();
 
@@ -75,18 +81,49 @@ export class PresenceRegistry {
 
   /** Replaces what a connection watches and answers the present state. */
   watch(connection: Connection, accountIds: readonly AccountId[]): PresenceEntry[] {
-    for (const id of this.#watched.get(connection) ?? []) {
-      const watchers = this.#watchers.get(id);
-      watchers?.delete(connection);
-      if (watchers?.size === 0) this.#watchers.delete(id);
+    const former = this.#watched.get(connection) ?? [];
+    for (const accountId of former) this.#forget({ connection, accountId });
+    const wanted = [...new Set(accountIds)];
+    this.#watched.set(connection, new Set());
+    for (const accountId of wanted) this.#note({ connection, accountId });
+    return wanted.map((accountId) => ({ accountId, presence: this.presenceOf(accountId) }));
+  }
+
+  /** Ends at once what this account watches and who watches it; the caller resumes what is still allowed. */
+  part(accountId: AccountId): Watch[] {
+    const own = [...(this.#people.get(accountId)?.connections ?? [])].flatMap((connection) =>
+      [...(this.#watched.get(connection) ?? [])].map((other) => ({ connection, accountId: other })),
+    );
+    const others = [...(this.#watchers.get(accountId) ?? [])].map((connection) => ({
+      connection,
+      accountId,
+    }));
+    const parted = [...own, ...others];
+    for (const watch of parted) this.#forget(watch);
+    return parted;
+  }
+
+  /** Takes parted watches up again; the watched are told anew, as a change may have fallen between. */
+  resume(watches: readonly Watch[]): void {
+    for (const watch of watches) {
+      if (!watch.connection.isOpen) continue;
+      this.#note(watch);
+      this.#changed.add(watch.accountId);
     }
-    const wanted = new Set(accountIds);
-    this.#watched.set(connection, wanted);
-    for (const id of wanted) {
-      const watchers = this.#watchers.get(id) ?? new Set();
-      this.#watchers.set(id, watchers.add(connection));
-    }
-    return [...wanted].map((accountId) => ({ accountId, presence: this.presenceOf(accountId) }));
+  }
+
+  #note({ connection, accountId }: Watch): void {
+    const watched = this.#watched.get(connection) ?? new Set();
+    this.#watched.set(connection, watched.add(accountId));
+    const watchers = this.#watchers.get(accountId) ?? new Set();
+    this.#watchers.set(accountId, watchers.add(connection));
+  }
+
+  #forget({ connection, accountId }: Watch): void {
+    this.#watched.get(connection)?.delete(accountId);
+    const watchers = this.#watchers.get(accountId);
+    watchers?.delete(connection);
+    if (watchers?.size === 0) this.#watchers.delete(accountId);
   }
 
   /** Ends graces that ran out and tells watchers what changed since the last call. */

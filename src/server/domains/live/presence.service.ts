@@ -7,7 +7,7 @@ import { AppError } from '#shared/errors.ts';
 import type { AccountId, ChannelId } from '#shared/ids.ts';
 import type { PresenceChoice, PresenceEntry } from '#shared/users.ts';
 import { requireOwnAccount, visibleAccounts } from '../users/users.service.ts';
-import type { Connection } from './presence-registry.ts';
+import type { Connection, Watch } from './presence-registry.ts';
 
 /** What a procedure needs of the socket it came in on; these calls mean nothing over HTTP. */
 export interface OnSocket {
@@ -40,7 +40,24 @@ export async function watchPresence(
 ): Promise<PresenceEntry[]> {
   const connection = requireConnection(deps, input.via);
   const visible = await visibleAccounts(deps.db, actor.accountId, input.accountIds);
-  return deps.presence.watch(connection, visible);
+  const entries = deps.presence.watch(connection, visible);
+  // Asked again now that a removal would find the watches: one between the two would have missed them.
+  const still = await visibleAccounts(deps.db, actor.accountId, visible);
+  return still.length === visible.length ? entries : deps.presence.watch(connection, still);
+}
+
+/**
+ * Somebody left a community: they and those they no longer share anything with stop hearing of each other at once;
+ * whoever they may still see is watched again.
+ */
+export async function partPresence(deps: Deps, accountId: AccountId): Promise<void> {
+  const parted = deps.presence.part(accountId);
+  if (parted.length === 0) return;
+  const otherOf = (watch: Watch): AccountId =>
+    watch.accountId === accountId ? watch.connection.data.accountId : watch.accountId;
+  const others = [...new Set(parted.map(otherOf))];
+  const visible = new Set(await visibleAccounts(deps.db, accountId, others));
+  deps.presence.resume(parted.filter((watch) => visible.has(otherOf(watch))));
 }
 
 /** Says which channel this socket shows: typing in it is heard here. */
@@ -55,7 +72,24 @@ export async function focusChannel(
   const { data } = connection;
   if (data.focus) connection.leave(topics.focused(data.focus.channelId));
   data.focus = channelId && facts ? { channelId, communityId: facts.communityId ?? null } : null;
-  if (channelId) connection.join(topics.focused(channelId));
+  if (!channelId) return;
+  connection.join(topics.focused(channelId));
+  await requireStillReader(deps, actor, { connection, channelId });
+}
+
+/** Asked again now that a revocation would find the focus: one between the two would have missed it. */
+async function requireStillReader(
+  deps: Deps,
+  actor: DeviceActor,
+  { connection, channelId }: { connection: Connection; channelId: ChannelId },
+): Promise<void> {
+  try {
+    await requireAction(deps.db, actor, 'channel.view', { channelId });
+  } catch (cause) {
+    connection.leave(topics.focused(channelId));
+    if (connection.data.focus?.channelId === channelId) connection.data.focus = null;
+    throw cause;
+  }
 }
 
 /** Tells those who look at the channel, at most once in 3 s. */
