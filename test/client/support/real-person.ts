@@ -99,9 +99,11 @@ export class RealPerson {
   /** How the socket closed, when it did. */
   readonly closed: Promise<number>;
   readonly #hangUp: () => Promise<void>;
+  readonly #line: Line;
 
   private constructor(made: { grant: SessionGrant; deviceId: DeviceId; engine: CryptoApi; line: Line }) {
     const { grant, line } = made;
+    this.#line = line;
     this.grant = grant;
     this.accountId = grant.accountId;
     this.deviceId = made.deviceId;
@@ -141,7 +143,7 @@ export class RealPerson {
     await person.#attach();
     if (setupToken !== undefined)
       await person.http.instance.configure.mutate({ name: 'Test', registration: 'open' });
-    await person.#listen();
+    await person.listen();
     return person;
   }
 
@@ -156,7 +158,14 @@ export class RealPerson {
     await engine.prekeysPublished();
   }
 
-  #listen(): Promise<void> {
+  /** Another socket of the same session and device, not listening yet. */
+  anotherTab(): RealPerson {
+    const { grant, deviceId, engine } = this;
+    return new RealPerson({ grant, deviceId, engine, line: this.#line });
+  }
+
+  /** Opens the live subscription; resolves at its first event. */
+  listen(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.api.live.events.subscribe(undefined, {
         onData: (event) => {
