@@ -19,7 +19,7 @@ export interface WorkspaceOptions {
   readonly crypto: CryptoClient;
   readonly token: () => Promise<string>;
   readonly currentToken: () => string | null;
-  readonly onRevoked: () => void;
+  readonly onRefused: () => void;
 }
 
 /** A line in the timeline made by this client from its own keys: who can read from here on (protocol P15). */
@@ -56,7 +56,7 @@ export class Workspace {
       currentToken: options.currentToken,
       onOpened: (now) => void this.#opened(now),
       onEvent: (event) => this.#hear(event),
-      onRevoked: options.onRevoked,
+      onRefused: options.onRefused,
     });
     const { structure } = this;
     const api = (): Api => this.live.api;

@@ -18,11 +18,13 @@ export type EntryFailure = CallFailure | { readonly code: 'weak_kdf' | 'keys' };
 export interface Registration {
   readonly username: string;
   readonly displayName: string;
-  readonly password: string;
   readonly inviteCode?: string | undefined;
   /** Set-up of a new instance; the token is absent on the machine itself. */
   readonly setup?: { readonly token?: string | undefined } | undefined;
 }
+
+/** What a log-in is busy with; each step may take a second or more. */
+export type LoginStep = 'deriving' | 'asking' | 'opening';
 
 const ACCOUNT_KEY = 'chatalot.account';
 
@@ -32,7 +34,9 @@ export class Session {
   #status = $state<SessionStatus>('starting');
   #instance = $state.raw<InstanceInfo | null>(null);
   #workspace = $state.raw<Workspace | null>(null);
-  #prepared: { account: PreparedAccount; registration: Registration } | null = null;
+  #wasEnded = $state(false);
+  #isLeaving = false;
+  #prepared: PreparedAccount | null = null;
 
   constructor(crypto: CryptoClient) {
     this.#crypto = crypto;
@@ -49,6 +53,11 @@ export class Session {
   /** Present exactly while signed in. */
   get workspace(): Workspace | null {
     return this.#workspace;
+  }
+
+  /** True after the session ended without this browser asking for it (revoked elsewhere), until the next way in. */
+  get wasEnded(): boolean {
+    return this.#wasEnded;
   }
 
   /** For calls before anybody is signed in (invite previews, names that are free). */
@@ -79,19 +88,19 @@ export class Session {
   }
 
   /** Makes the keys and answers the recovery code; nothing reaches the server before `register`. Takes seconds. */
-  async prepare(registration: Registration): Promise<string> {
-    const { password } = registration;
-    const account = await this.#crypto.api.prepareAccount({ password, now: Date.now() });
-    this.#prepared = { account, registration };
-    return account.recoveryCode;
+  async prepare(password: string): Promise<string> {
+    this.#prepared = await this.#crypto.api.prepareAccount({ password, now: Date.now() });
+    return this.#prepared.recoveryCode;
   }
 
-  /** Registers what was prepared and signs in. Throws an error that `entryFailure` reads. */
-  async register(): Promise<void> {
+  /**
+   * Registers what was prepared and signs in. Throws an error that `entryFailure` reads; the keys are kept then, so
+   * that the recovery code somebody wrote down stays good for another try.
+   */
+  async register(registration: Registration): Promise<void> {
     if (!this.#prepared) throw new CryptoCallError('keys');
-    const { account, registration } = this.#prepared;
     const { username, displayName, inviteCode, setup } = registration;
-    const { recoveryCode: _shown, log, ...keys } = account;
+    const { recoveryCode: _shown, log, ...keys } = this.#prepared;
     const grant = await this.http.auth.register.mutate({
       ...keys,
       log: [...log],
@@ -109,13 +118,20 @@ export class Session {
   }
 
   /** Logs in; on a browser without keys of this account the vault certifies it as a new device. */
-  async login(input: { username: string; password: string }): Promise<void> {
-    const { username, password } = input;
+  async login(input: {
+    username: string;
+    password: string;
+    onStep?: (step: LoginStep) => void;
+  }): Promise<void> {
+    const { username, password, onStep } = input;
     const { api } = this.#crypto;
+    onStep?.('deriving');
     const kdf = await this.http.auth.kdf.query({ username });
     const { loginSecret } = await api.deriveLogin({ password, kdf });
+    onStep?.('asking');
     const grant = await this.http.auth.login.mutate({ username, loginSecret });
     this.#tokens.take(grant);
+    onStep?.('opening');
     const { accountId } = grant;
     const isKnown = (await api.findDevice({ accountId })) !== null && (await this.#reopen(grant));
     if (!isKnown) await this.#certify(accountId, loginSecret);
@@ -164,29 +180,60 @@ export class Session {
       crypto: this.#crypto,
       token: () => this.#tokens.valid(),
       currentToken: () => this.#tokens.current(),
-      onRevoked: () => this.#signedOut(),
+      onRefused: () => void this.#checkStanding(),
     });
     this.#workspace?.close();
     this.#workspace = workspace;
+    this.#wasEnded = false;
     this.#status = 'signed-in';
     workspace.start();
   }
 
   /** Ends the session. The device keeps its keys, so that logging in again needs no new device. */
   async logout(options: { everywhere?: boolean } = {}): Promise<void> {
-    await this.http.auth.logout.mutate(options);
+    await this.#leave(async () => {
+      await this.#tokens.valid();
+      await this.http.auth.logout.mutate(options);
+    });
     this.#signedOut();
   }
 
   /** "Log out and remove": the account revokes this device, and its keys and messages leave this browser. */
   async logoutAndRemove(): Promise<void> {
     const { api } = this.#crypto;
-    const entry = await api.revokeOwnDevice();
-    await this.http.devices.append.mutate({ entry });
-    await this.http.auth.logout.mutate({}).catch(() => undefined);
+    await this.#leave(async () => {
+      await this.#tokens.valid();
+      const entry = await api.revokeOwnDevice();
+      await this.http.devices.append.mutate({ entry });
+      // Revoking the device ended its sessions too; this is for a session that was not bound to it.
+      await this.http.auth.logout.mutate({}).catch(() => undefined);
+    });
     this.#workspace?.close();
     await api.wipe();
     this.#signedOut();
+  }
+
+  /** Runs what ends the session. That the session is over already is no failure, and no surprise to be told. */
+  async #leave(run: () => Promise<void>): Promise<void> {
+    this.#isLeaving = true;
+    try {
+      await run();
+    } catch (error) {
+      if (!isSignedOut(error)) throw error;
+    } finally {
+      this.#isLeaving = false;
+    }
+  }
+
+  /** A socket was refused: only a refused renewal says that the session itself is over. */
+  async #checkStanding(): Promise<void> {
+    try {
+      await this.#tokens.renew();
+    } catch (error) {
+      if (!isSignedOut(error) || this.#status !== 'signed-in' || this.#isLeaving) return;
+      this.#signedOut();
+      this.#wasEnded = true;
+    }
   }
 
   #signedOut(): void {

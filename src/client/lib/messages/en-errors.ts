@@ -31,6 +31,9 @@ export const enErrors = {
   'error.disk_low': 'The server is out of space. Tell whoever runs it.',
   'error.draining': 'The server is restarting. Try again in a moment.',
   'error.internal': 'Something broke on the server. Try again; if it stays, report {requestId}.',
+  'error.weak_kdf':
+    'This server asks for weaker password protection than is safe, so nothing was sent. Tell whoever runs it.',
+  'error.keys': 'Your keys couldn’t be prepared in this browser. Reload and try again.',
   'error.offline': 'The server didn’t answer.',
   'error.unknown': 'Something went wrong. Try again.',
   'error.crypto': 'This browser couldn’t prepare the message. Reload and try again.',

@@ -4,5 +4,13 @@ import { enCommon } from './en-common.ts';
 import { enCommunity } from './en-community.ts';
 import { enErrors } from './en-errors.ts';
 import { enSession } from './en-session.ts';
+import { enSettings } from './en-settings.ts';
 
-export const en = { ...enCommon, ...enSession, ...enChat, ...enCommunity, ...enErrors } as const;
+export const en = {
+  ...enCommon,
+  ...enSession,
+  ...enChat,
+  ...enCommunity,
+  ...enErrors,
+  ...enSettings,
+} as const;

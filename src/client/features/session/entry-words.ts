@@ -1,0 +1,19 @@
+// Why a way in did not open, in words.
+import { failureWords } from '#client/features/conversation/failure-words.ts';
+import { t } from '#client/lib/i18n.ts';
+import { entryFailure, type EntryFailure } from './session.svelte.ts';
+
+/** The words for a failure: what happened, then what to do. */
+export function entryWords(failure: EntryFailure): string {
+  switch (failure.code) {
+    case 'weak_kdf':
+      return t('error.weak_kdf');
+    case 'keys':
+      return t('error.keys');
+    default:
+      return failureWords(failure);
+  }
+}
+
+/** The words for anything a call of the session threw. */
+export const wordsFor = (error: unknown): string => entryWords(entryFailure(error));

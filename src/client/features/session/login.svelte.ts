@@ -1,0 +1,60 @@
+// The log-in form: what was typed, which step is under way, why it failed.
+import type { MessageKey } from '#client/lib/i18n.ts';
+import { usernameSchema } from '#shared/auth.ts';
+import { entryFailure, type EntryFailure, type LoginStep, type Session } from './session.svelte.ts';
+
+export class LoginForm {
+  username = $state('');
+  password = $state('');
+  readonly #session: Session;
+  #step = $state<LoginStep | null>(null);
+  #wasTried = $state(false);
+  #failure = $state.raw<EntryFailure | null>(null);
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  /** What the log-in is busy with; null while it waits for the person. */
+  get step(): LoginStep | null {
+    return this.#step;
+  }
+
+  get failure(): EntryFailure | null {
+    return this.#failure;
+  }
+
+  get usernameFault(): MessageKey | null {
+    return this.#wasTried && this.username.trim() === '' ? 'session.usernameMissing' : null;
+  }
+
+  get passwordFault(): MessageKey | null {
+    return this.#wasTried && this.password === '' ? 'session.passwordMissing' : null;
+  }
+
+  /** Answers whether the person is signed in now. */
+  async submit(): Promise<boolean> {
+    this.#wasTried = true;
+    if (this.#step !== null || this.username.trim() === '' || this.password === '') return false;
+    const username = usernameSchema.safeParse(this.username);
+    if (!username.success) return this.#refuse({ code: 'bad_credentials' });
+    this.#failure = null;
+    this.#step = 'deriving';
+    try {
+      const onStep = (step: LoginStep): void => void (this.#step = step);
+      await this.#session.login({ username: username.data, password: this.password, onStep });
+      this.password = '';
+      return true;
+    } catch (error) {
+      return this.#refuse(entryFailure(error));
+    } finally {
+      this.#step = null;
+    }
+  }
+
+  /** A name no account can have: the same words as for a wrong password. */
+  #refuse(failure: EntryFailure): false {
+    this.#failure = failure;
+    return false;
+  }
+}
