@@ -68,6 +68,8 @@ interface CommunityRow extends PersonRow {
 }
 
 interface ChannelRow extends PersonRow {
+  /** What is loaded of a community changes only together with its version. */
+  readonly communityVersion: number | null;
   readonly channelId: ChannelId | null;
   readonly communityId: CommunityId | null;
   readonly groupId: GroupId | null;
@@ -123,15 +125,13 @@ SELECT ${personColumns}, k.id AS "communityId", g.id AS "groupId", ${overridesWh
  WHERE a.id = $1::uuid AND a."deletedAt" IS NULL`;
 
 const channelSql = `
-SELECT ${personColumns}, c.id AS "channelId", c."communityId", c."groupId", c.kind, c.audience, c."isReadOnly",
+SELECT ${personColumns}, k.version AS "communityVersion", c.id AS "channelId", c."communityId", c."groupId", c.kind, c.audience, c."isReadOnly",
        c."archivedAt" IS NOT NULL AS "isArchived", c."slowModeMs", c.epoch, c."devicesVersion",
        EXISTS (SELECT 1 FROM channel_reader v WHERE v."channelId" = c.id AND v."accountId" = a.id) AS "isReader",
        ${overridesWhere('o."channelId" = c.id OR o."groupId" = c."groupId"')},
        (SELECT v."senderAccountId" FROM "ChannelEvent" v
          WHERE v."channelId" = c.id AND v."eventId" = $3::uuid) AS "messageSenderId"
-  FROM "Account" a
-  LEFT JOIN "Channel" c ON c.id = $2::uuid
-  LEFT JOIN "Community" k ON k.id = c."communityId"
+  FROM "Account" a LEFT JOIN "Channel" c ON c.id = $2::uuid LEFT JOIN "Community" k ON k.id = c."communityId"
   ${personJoins}
  WHERE a.id = $1::uuid AND a."deletedAt" IS NULL`;
 
@@ -167,7 +167,7 @@ export type ChannelAccess = Pick<
 > & { readonly channelId: ChannelId };
 
 /** Facts and where they hold: the community, null for a direct message, absent when no place was named. */
-export type LoadedFacts = Facts & { readonly communityId?: CommunityId | null };
+export type LoadedFacts = Facts & Partial<Pick<ChannelRow, 'communityId' | 'communityVersion'>>;
 
 export interface LoadedChannel {
   readonly facts: LoadedFacts;
@@ -195,6 +195,7 @@ export async function loadChannelFacts(
     facts: {
       ...facts,
       communityId: row.communityId,
+      communityVersion: row.communityVersion,
       community: row.communityId === null ? undefined : communityFactsOf(row),
       channel: {
         kind: row.kind,

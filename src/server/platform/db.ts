@@ -93,6 +93,8 @@ function poolOf(options: DatabaseOptions, embedded: EmbeddedDatabase | null): pg
       max: options.databasePool ?? 12,
       connectionTimeoutMillis: CONNECT_MS,
       keepAlive: true,
+      // Named statements with array parameters: a plan for each batch size costs more than the batch (0004).
+      options: '-c plan_cache_mode=force_generic_plan',
       types: rawTypes,
     });
   }

@@ -13,6 +13,17 @@ interface NodeFsModule {
   FS: { filesystems: { NODEFS: { stream_ops: { fsync?: (stream: { nfd: number }) => number } } } };
 }
 
+/**
+ * Statements are prepared once and kept for the life of the one connection, often while tables are still empty, and
+ * nothing analyses them by itself: plan once, by index, whatever the tables' sizes seem to be (docs/decisions/0004).
+ */
+export const planParams: readonly string[] = [
+  '-c',
+  'plan_cache_mode=force_generic_plan',
+  '-c',
+  'enable_seqscan=off',
+];
+
 /** PGlite's start parameters without `-F` (which turns fsync off), with the one sync method the build honours. */
 export const durableStartParams = (defaults: readonly string[]): string[] => [
   ...defaults.filter((parameter) => parameter !== '-F'),
@@ -20,6 +31,7 @@ export const durableStartParams = (defaults: readonly string[]): string[] => [
   'fsync=on',
   '-c',
   'wal_sync_method=fsync',
+  ...planParams,
 ];
 
 /** NodeFS with real fsync, in place before crash recovery starts. `syncs[0]` counts the calls. */

@@ -2,7 +2,7 @@
 // server's event loop. It speaks PostgreSQL's wire protocol over a MessagePort; see embedded.ts for the other end.
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { PGlite } from '@electric-sql/pglite';
-import { createDatabaseFolder, DurableNodeFS, durableStartParams } from './pglite-files.ts';
+import { createDatabaseFolder, DurableNodeFS, durableStartParams, planParams } from './pglite-files.ts';
 import { FrontendFramer } from './pg-framer.ts';
 
 /** What the server hands over when it starts the thread. */
@@ -24,7 +24,8 @@ export type EmbeddedReply =
 
 async function open(data: EmbeddedWorkerData): Promise<PGlite> {
   if (data.folder === null) {
-    return PGlite.create(data.dump ? { loadDataDir: new Blob([data.dump]) } : {});
+    const startParams = [...PGlite.defaultStartParams, ...planParams];
+    return PGlite.create({ startParams, ...(data.dump ? { loadDataDir: new Blob([data.dump]) } : {}) });
   }
   const syncs = new Int32Array(data.syncs);
   const startParams = durableStartParams(PGlite.defaultStartParams);

@@ -5,9 +5,13 @@ import { CommitQueue } from '../../platform/commit-queue.ts';
 import type { Database } from '../../platform/db.ts';
 import type { Logger } from '../../platform/log.ts';
 import { limits } from '#shared/limits.ts';
+import { SendGrants } from './send-grants.ts';
 import { runSendStatement, type SendRow, type SendVerdict } from './send-statement.ts';
 
-export type SendQueue = CommitQueue<SendRow, SendVerdict>;
+/** The queue, and what early refusals need not ask again. */
+export class SendQueue extends CommitQueue<SendRow, SendVerdict> {
+  readonly grants = new SendGrants();
+}
 
 const failed: SendVerdict = {
   verdict: 'failed',
@@ -49,7 +53,7 @@ async function settle(
 }
 
 export function createSendQueue(deps: { db: Database; log: Logger; clock: Clock }): SendQueue {
-  return new CommitQueue<SendRow, SendVerdict>({
+  return new SendQueue({
     lanes: 2,
     maxBatch: limits.commitBatch,
     laneKey: (row) => row.channelId,

@@ -1,116 +1,76 @@
 // The one statement that is the authority on sends (architecture §6, write path): it locks the channels in id
 // order, judges every row, allocates gapless seqs, stores events, certificates and mailbox packets, moves cursors
-// and answers a verdict per row. One round trip, one commit for the whole batch.
+// and answers a verdict per row. One round trip, one commit for the whole batch. Figures: docs/decisions/0004.
 import type { Queryable } from '../../platform/db.ts';
+import { columns, place, type SendRow, type SendVerdict } from './send-rows.ts';
 
-/** One send, decoded and pre-checked. Bytes are raw, ids are UUID strings. */
-export interface SendRow {
-  readonly channelId: string;
-  readonly eventId: string;
-  readonly class: string;
-  readonly accountId: string;
-  readonly deviceId: string;
-  readonly refId: string | null;
-  readonly epoch: number;
-  readonly envelope: Uint8Array;
-  /** SHA-256 of `envelope`. */
-  readonly envelopeHash: Uint8Array;
-  readonly chainId: Uint8Array | null;
-  readonly iter: number | null;
-  readonly linkHash: Uint8Array | null;
-  readonly commitment: Uint8Array;
-  /** Holds manageMessages here: may redact others, is exempt from slow mode. */
-  readonly isModerator: boolean;
-  /** DMs: the devicesVersion the packets were made for; null where additions never refuse a send. */
-  readonly devicesVersion: number | null;
-  readonly chainCert: Uint8Array | null;
-  readonly mentions: readonly string[];
-  readonly packets: readonly {
-    readonly accountId: string;
-    readonly deviceId: string;
-    readonly bytes: Uint8Array;
-  }[];
-}
+export type { SendRow, SendVerdict } from './send-rows.ts';
 
-export type Verdict =
-  | 'stored'
-  | 'repeat'
-  | 'again' // must be judged in a later statement: collides with a row of the same batch
-  | 'conflict'
-  | 'not_found'
-  | 'not_author'
-  | 'archived'
-  | 'stale_epoch'
-  | 'stale_devices'
-  | 'slow_mode'
-  | 'failed'; // this row could not be stored; the reason is in the log
-
-export interface SendVerdict {
-  readonly verdict: Verdict;
-  readonly seq: number | null;
-  readonly ordinal: number | null;
-  readonly createdAt: Date | null;
-  readonly epoch: number | null;
-  readonly devicesVersion: number | null;
-  /** Set when every member of this community reads the channel. */
-  readonly audienceCommunityId: string | null;
-  readonly waitMs: number;
-  /** Packets stored: index into the row's `packets`, and the seq in the device's mailbox. */
-  readonly posted: readonly { readonly packet: number; readonly seq: number }[];
-}
+/** Parameters after the columns: the time, then what only the full statement has. */
+const param = (after: number, type: string): string => `$${columns.length + after}::${type}`;
+const now = param(1, 'timestamptz');
 
 const input = `
   input AS (
-    SELECT * FROM unnest($1::int4[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::uuid[], $7::uuid[],
-      $8::int4[], $9::bytea[], $10::bytea[], $11::bytea[], $12::int4[], $13::bytea[], $14::bytea[], $15::bool[],
-      $16::int4[])
-    AS t(idx, channel, event, class, account, device, ref, epoch, envelope, hash, chain, iter, link, commitment,
-      moderator, expected)
+    SELECT * FROM unnest(${columns.map(([, type], at) => `$${at + 1}::${type}[]`).join(', ')})
+    AS t(${columns.map(([name]) => name).join(', ')})
   ),
   ch AS MATERIALIZED (
     SELECT c.* FROM "Channel" c WHERE c.id = ANY($2::uuid[]) ORDER BY c.id FOR UPDATE
   )`;
 
+// Every look-up is a LATERAL with LIMIT 1: the planner then goes by index whatever it believes of the tables'
+// sizes. Plans are kept, and one made while the log was empty joined by reading all of it (0004).
+const target = `LEFT JOIN LATERAL (
+      SELECT e."senderAccountId" AS sender FROM "ChannelEvent" e
+      WHERE e."channelId" = i.channel AND e."eventId" = i.ref AND e.class = 'message' AND e."redactedAt" IS NULL
+      LIMIT 1
+    ) target ON i.class <> 'message'`;
+
 // A channel row may have changed while we waited for its lock; removals raise the epoch in the same transaction,
 // so a reader check on the older snapshot can never let a removed reader through.
-const judged = `
+const judged = (isPlain: boolean): string => `
   judged AS (
     SELECT i.*, ch."lastSeq", ch."lastOrdinal", ch.epoch AS "currentEpoch", ch."devicesVersion",
       CASE WHEN ch.audience = 'community' THEN ch."communityId" END AS "audienceCommunityId",
-      GREATEST($17::timestamptz, ch."lastEventAt") AS at,
+      GREATEST(${now}, ch."lastEventAt") AS at,
       old.seq AS "oldSeq", old.ordinal AS "oldOrdinal", old."createdAt" AS "oldAt",
       CASE WHEN i.moderator OR i.class NOT IN ('message', 'edit') OR ch."slowModeMs" = 0 THEN 0
-        ELSE GREATEST(0, ch."slowModeMs" - extract(epoch FROM $17::timestamptz - cur."lastSentAt") * 1000)::int4
+        ELSE GREATEST(0, ch."slowModeMs" - extract(epoch FROM ${now} - cur."lastSentAt") * 1000)::int4
       END AS "waitMs",
-      row_number() OVER (PARTITION BY i.channel, i.event ORDER BY i.idx) AS "sameEvent",
-      row_number() OVER (PARTITION BY i.channel, i.account ORDER BY i.idx) AS "sameSender",
       ch."slowModeMs", ch."archivedAt", ch.id IS NOT NULL AND reader.ok AS readable, device.ok AS certified,
-      target.sender AS "targetSender", old.hash AS "oldHash", old.device AS "oldDevice"
+      device.active, place.version, ${isPlain ? 'NULL::uuid' : 'target.sender'} AS "targetSender",
+      old.hash AS "oldHash", old.device AS "oldDevice"
     FROM input i
     LEFT JOIN ch ON ch.id = i.channel
+    LEFT JOIN LATERAL (
+      SELECT k.version FROM "Community" k WHERE k.id = ch."communityId" LIMIT 1
+    ) place ON i.allowed IS NOT NULL
     LEFT JOIN LATERAL (
       SELECT true AS ok FROM channel_reader r WHERE r."channelId" = i.channel AND r."accountId" = i.account LIMIT 1
     ) reader ON true
     LEFT JOIN LATERAL (
-      SELECT true AS ok FROM "Device" d
-      WHERE d.id = i.device AND d."accountId" = i.account AND d."revokedAt" IS NULL
+      SELECT true AS ok, x."suspendedAt" IS NULL AND x."deletedAt" IS NULL AS active
+      FROM "Device" d JOIN "Account" x ON x.id = d."accountId"
+      WHERE d.id = i.device AND d."accountId" = i.account AND d."revokedAt" IS NULL LIMIT 1
     ) device ON true
     LEFT JOIN LATERAL (
       SELECT e.seq, e.ordinal, e."createdAt", e."envelopeHash" AS hash, e."senderDeviceId" AS device
-      FROM "ChannelEvent" e WHERE e."channelId" = i.channel AND e."eventId" = i.event
+      FROM "ChannelEvent" e WHERE e."channelId" = i.channel AND e."eventId" = i.event LIMIT 1
     ) old ON true
+    ${isPlain ? '' : target}
     LEFT JOIN LATERAL (
-      SELECT e."senderAccountId" AS sender FROM "ChannelEvent" e
-      WHERE e."channelId" = i.channel AND e."eventId" = i.ref AND e.class = 'message' AND e."redactedAt" IS NULL
-    ) target ON i.class <> 'message'
-    LEFT JOIN "ChannelCursor" cur ON cur."channelId" = i.channel AND cur."accountId" = i.account
+      SELECT c."lastSentAt" FROM "ChannelCursor" c WHERE c."channelId" = i.channel AND c."accountId" = i.account
+      LIMIT 1
+    ) cur ON ch."slowModeMs" > 0
   ),
   ruled AS (
     SELECT j.*, CASE
       WHEN j.readable IS NOT TRUE OR j.certified IS NOT TRUE THEN 'not_found'
       WHEN j."oldSeq" IS NOT NULL THEN
         CASE WHEN j."oldHash" = j.hash AND j."oldDevice" = j.device THEN 'repeat' ELSE 'conflict' END
-      WHEN j."sameEvent" > 1 OR (j."slowModeMs" > 0 AND j."sameSender" > 1) THEN 'again'
+      WHEN j.same_event OR (j."slowModeMs" > 0 AND j.same_sender) THEN 'again'
+      WHEN j.allowed IS NOT NULL AND (j.allowed IS DISTINCT FROM j.version OR NOT j.active) THEN 'stale_grant'
       WHEN j."archivedAt" IS NOT NULL AND j.class <> 'redact' THEN 'archived'
       WHEN j.epoch <> j."currentEpoch" THEN 'stale_epoch'
       WHEN j.class <> 'message' AND j."targetSender" IS NULL THEN 'not_found'
@@ -121,12 +81,14 @@ const judged = `
       ELSE 'stored' END AS verdict
     FROM judged j
   ),
-  accepted AS MATERIALIZED (
-    SELECT r.*, (r."lastSeq" + row_number() OVER w)::int4 AS seq,
-      CASE WHEN r.class = 'message'
-        THEN (r."lastOrdinal" + count(*) FILTER (WHERE r.class = 'message') OVER w)::int4 END AS ordinal
-    FROM ruled r WHERE r.verdict = 'stored' WINDOW w AS (PARTITION BY r.channel ORDER BY r.idx)
-  )`;
+  ranked AS MATERIALIZED (
+    SELECT r.*,
+      (r."lastSeq" + count(*) FILTER (WHERE r.verdict = 'stored') OVER w)::int4 AS seq,
+      CASE WHEN r.class = 'message' THEN (r."lastOrdinal"
+        + count(*) FILTER (WHERE r.verdict = 'stored' AND r.class = 'message') OVER w)::int4 END AS ordinal
+    FROM ruled r WINDOW w AS (PARTITION BY r.channel ORDER BY r.idx ROWS UNBOUNDED PRECEDING)
+  ),
+  accepted AS NOT MATERIALIZED (SELECT * FROM ranked WHERE verdict = 'stored')`;
 
 const stored = `
   events AS (
@@ -144,49 +106,30 @@ const stored = `
         max(at) FILTER (WHERE class = 'message') AS "messageAt"
       FROM accepted GROUP BY channel
     ) b WHERE c.id = b.channel
-  ),
+  )`;
+
+const extras = `
   certs AS (
     INSERT INTO "ChainCert" ("channelId", "chainId", "accountId", "deviceId", bytes, "createdAt")
     SELECT a.channel, a.chain, a.account, a.device, c.bytes, a.at
-    FROM unnest($20::int4[], $21::bytea[]) AS c(idx, bytes) JOIN accepted a ON a.idx = c.idx
+    FROM unnest(${param(2, 'int4[]')}, ${param(3, 'bytea[]')}) AS c(idx, bytes) JOIN accepted a ON a.idx = c.idx
     ON CONFLICT DO NOTHING
   ),
   wiped AS (
     UPDATE "ChannelEvent" e SET envelope = NULL, commitment = NULL, "redactedAt" = a.at
-    FROM accepted a
-    WHERE a.class = 'redact' AND e."channelId" = a.channel AND e."redactedAt" IS NULL
-      AND (e."eventId" = a.ref OR (e."refId" = a.ref AND e.class IN ('edit', 'reaction')))
-  )`;
-
-// Own sends move the own cursor; a direct mention bumps its reader's counter. One upsert, because one statement
-// may touch a row only once.
-const cursors = `
-  moves AS (
-    SELECT a.account, a.channel, max(a.seq) AS seq, max(a.ordinal) AS ordinal, max(a.at) AS at, 0 AS mentions
-    FROM accepted a WHERE a.class = 'message' GROUP BY a.account, a.channel
-    UNION ALL
-    SELECT m.account, a.channel, 0, 0, NULL, count(*)::int4
-    FROM unnest($18::int4[], $19::uuid[]) AS m(idx, account) JOIN accepted a ON a.idx = m.idx
-    WHERE m.account <> a.account AND EXISTS (
-      SELECT 1 FROM channel_reader r WHERE r."channelId" = a.channel AND r."accountId" = m.account)
-    GROUP BY m.account, a.channel
+    FROM accepted a CROSS JOIN LATERAL (
+      SELECT x.seq FROM "ChannelEvent" x WHERE x."channelId" = a.channel AND x."eventId" = a.ref
+      UNION ALL
+      SELECT x.seq FROM "ChannelEvent" x
+      WHERE x."channelId" = a.channel AND x."refId" = a.ref AND x.class IN ('edit', 'reaction')
+    ) gone
+    WHERE a.class = 'redact' AND e."channelId" = a.channel AND e.seq = gone.seq AND e."redactedAt" IS NULL
   ),
-  cursors AS (
-    INSERT INTO "ChannelCursor" AS cc ("accountId", "channelId", "readSeq", "readOrdinal", mentions, "lastSentAt")
-    SELECT account, channel, max(seq), max(ordinal), sum(mentions)::int4, max(at) FROM moves GROUP BY account, channel
-    ON CONFLICT ("accountId", "channelId") DO UPDATE SET
-      "readSeq" = GREATEST(cc."readSeq", EXCLUDED."readSeq"),
-      "readOrdinal" = GREATEST(cc."readOrdinal", EXCLUDED."readOrdinal"),
-      mentions = CASE WHEN EXCLUDED."lastSentAt" IS NULL THEN cc.mentions ELSE 0 END + EXCLUDED.mentions,
-      "lastSentAt" = COALESCE(EXCLUDED."lastSentAt", cc."lastSentAt")
-  )`;
-
-const packets = `
   outgoing AS MATERIALIZED (
     SELECT p.idx, p.packet, p.device, p.bytes, a.account AS "fromAccount", a.device AS "fromDevice", a.at,
       nextval('"MailboxPacket_seq_seq"') AS seq
-    FROM unnest($22::int4[], $23::int4[], $24::uuid[], $25::uuid[], $26::bytea[])
-      AS p(idx, packet, account, device, bytes)
+    FROM unnest(${param(4, 'int4[]')}, ${param(5, 'int4[]')}, ${param(6, 'uuid[]')}, ${param(7, 'uuid[]')},
+      ${param(8, 'bytea[]')}) AS p(idx, packet, account, device, bytes)
     JOIN accepted a ON a.idx = p.idx
     JOIN "Device" d ON d.id = p.device AND d."accountId" = p.account AND d."revokedAt" IS NULL
   ),
@@ -195,52 +138,74 @@ const packets = `
     SELECT device, seq, "fromAccount", "fromDevice", bytes, at FROM outgoing
   )`;
 
-const sql = `WITH ${[input, judged, stored, cursors, packets].join(',')}
-  SELECT r.verdict, COALESCE(a.seq, r."oldSeq") AS seq, COALESCE(a.ordinal, r."oldOrdinal") AS ordinal,
-    COALESCE(a.at, r."oldAt") AS "createdAt", r."currentEpoch" AS epoch, r."devicesVersion",
-    r."audienceCommunityId", r."waitMs",
-    COALESCE((SELECT json_agg(json_build_object('packet', o.packet, 'seq', o.seq)) FROM outgoing o
-      WHERE o.idx = r.idx), '[]'::json) AS posted
-  FROM ruled r LEFT JOIN accepted a ON a.idx = r.idx ORDER BY r.idx`;
+// Own sends move the own cursor; a direct mention bumps its reader's counter. One upsert, because one statement
+// may touch a row only once.
+const ownMoves = `
+    SELECT a.account, a.channel, max(a.seq) AS seq, max(a.ordinal) AS ordinal, max(a.at) AS at, 0 AS mentions
+    FROM accepted a WHERE a.class = 'message' GROUP BY a.account, a.channel`;
+const mentionedToo = `
+    SELECT account, channel, max(seq) AS seq, max(ordinal) AS ordinal, max(at) AS at,
+      sum(mentions)::int4 AS mentions
+    FROM (${ownMoves}
+      UNION ALL
+      SELECT m.account, a.channel, 0, 0, NULL, count(*)::int4
+      FROM unnest(${param(9, 'int4[]')}, ${param(10, 'uuid[]')}) AS m(idx, account)
+      JOIN accepted a ON a.idx = m.idx
+      WHERE m.account <> a.account AND EXISTS (
+        SELECT 1 FROM channel_reader r WHERE r."channelId" = a.channel AND r."accountId" = m.account)
+      GROUP BY m.account, a.channel
+    ) each GROUP BY account, channel`;
+const cursors = (isPlain: boolean): string => `
+  cursors AS (
+    INSERT INTO "ChannelCursor" AS cc ("accountId", "channelId", "readSeq", "readOrdinal", mentions, "lastSentAt")
+    SELECT account, channel, seq, ordinal, mentions, at FROM (${isPlain ? ownMoves : mentionedToo}) moves
+    ON CONFLICT ("accountId", "channelId") DO UPDATE SET
+      "readSeq" = GREATEST(cc."readSeq", EXCLUDED."readSeq"),
+      "readOrdinal" = GREATEST(cc."readOrdinal", EXCLUDED."readOrdinal"),
+      mentions = CASE WHEN EXCLUDED."lastSentAt" IS NULL THEN cc.mentions ELSE 0 END + EXCLUDED.mentions,
+      "lastSentAt" = COALESCE(EXCLUDED."lastSentAt", cc."lastSentAt")
+  )`;
+
+const posted = `COALESCE((SELECT json_agg(json_build_object('packet', o.packet, 'seq', o.seq)) FROM outgoing o
+      WHERE o.idx = r.idx), '[]'::json)`;
+
+const statement = (isPlain: boolean): string => {
+  const parts = [input, judged(isPlain), stored, ...(isPlain ? [] : [extras]), cursors(isPlain)];
+  return `WITH ${parts.join(',')}
+  SELECT r.verdict, CASE WHEN r.verdict = 'stored' THEN r.seq ELSE r."oldSeq" END AS seq,
+    CASE WHEN r.verdict = 'stored' THEN r.ordinal ELSE r."oldOrdinal" END AS ordinal,
+    CASE WHEN r.verdict = 'stored' THEN r.at ELSE r."oldAt" END AS "createdAt",
+    r."currentEpoch" AS epoch, r."devicesVersion", r."audienceCommunityId", r."waitMs",
+    ${isPlain ? `'[]'::json` : posted} AS posted
+  FROM ranked r ORDER BY r.idx`;
+};
+const plainSql = statement(true);
+const fullSql = statement(false);
+
+/** Messages and nothing else: most of all sends. The plain statement has half the plan to set up. */
+const isPlain = (row: SendRow): boolean =>
+  row.class === 'message' && !row.chainCert && row.mentions.length === 0 && row.packets.length === 0;
 
 /** Runs the statement for rows of one lane; answers in the same order. Throws when any row cannot be stored at all. */
-export function runSendStatement(
-  q: Queryable,
-  rows: readonly SendRow[],
-  now: number,
-): Promise<SendVerdict[]> {
-  const column = <T>(pick: (row: SendRow) => T): T[] => rows.map(pick);
-  const spread = <T>(pick: (row: SendRow) => readonly T[]): { idx: number; at: number; item: T }[] =>
-    rows.flatMap((row, idx) => pick(row).map((item, at) => ({ idx, at, item })));
-  const mentions = spread((r) => r.mentions);
-  const certs = spread((r) => (r.chainCert ? [r.chainCert] : []));
-  const packed = spread((r) => r.packets);
-  return q.query<SendVerdict>('messages.send', sql, [
-    rows.map((_, idx) => idx),
-    column((r) => r.channelId),
-    column((r) => r.eventId),
-    column((r) => r.class),
-    column((r) => r.accountId),
-    column((r) => r.deviceId),
-    column((r) => r.refId),
-    column((r) => r.epoch),
-    column((r) => r.envelope),
-    column((r) => r.envelopeHash),
-    column((r) => r.chainId),
-    column((r) => r.iter),
-    column((r) => r.linkHash),
-    column((r) => r.commitment),
-    column((r) => r.isModerator),
-    column((r) => r.devicesVersion),
-    new Date(now),
-    mentions.map((m) => m.idx),
-    mentions.map((m) => m.item),
+export function runSendStatement(q: Queryable, rows: readonly SendRow[], at: number): Promise<SendVerdict[]> {
+  const placed = place(rows);
+  const params = [...columns.map(([, , pick]) => placed.map(pick)), new Date(at)];
+  if (rows.every(isPlain)) return q.query<SendVerdict>('messages.send-plain', plainSql, params);
+  const spread = <T>(pick: (row: SendRow) => readonly T[]): { idx: number; nth: number; item: T }[] =>
+    rows.flatMap((row, idx) => pick(row).map((item, nth) => ({ idx, nth, item })));
+  const certs = spread((row) => (row.chainCert ? [row.chainCert] : []));
+  const packets = spread((row) => row.packets);
+  const mentions = spread((row) => row.mentions);
+  return q.query<SendVerdict>('messages.send', fullSql, [
+    ...params,
     certs.map((c) => c.idx),
     certs.map((c) => c.item),
-    packed.map((p) => p.idx),
-    packed.map((p) => p.at),
-    packed.map((p) => p.item.accountId),
-    packed.map((p) => p.item.deviceId),
-    packed.map((p) => p.item.bytes),
+    packets.map((p) => p.idx),
+    packets.map((p) => p.nth),
+    packets.map((p) => p.item.accountId),
+    packets.map((p) => p.item.deviceId),
+    packets.map((p) => p.item.bytes),
+    mentions.map((m) => m.idx),
+    mentions.map((m) => m.item),
   ]);
 }

@@ -118,6 +118,65 @@ async function requireDmDevices(
   return live[0]?.devicesVersion ?? 0;
 }
 
+/** Where, by whom and how an event is sent; decoded once, whatever its permission takes. */
+interface Sending {
+  readonly input: SendInput;
+  readonly envelope: Uint8Array;
+  readonly header: ReturnType<typeof readEnvelope>;
+  readonly channelId: ChannelId;
+  readonly refId: EventId | null;
+}
+
+type Permission = Pick<SendRow, 'isModerator' | 'allowedAt' | 'devicesVersion'>;
+
+/** Loads and judges the facts of this send: the early refusal, typed for the client. */
+async function permit(deps: Deps, actor: DeviceActor, sending: Sending): Promise<Permission> {
+  const { header, channelId, refId } = sending;
+  const action = actionOf[header.class];
+  const messageEventId = header.class === 'message' ? undefined : (refId ?? undefined);
+  const facts = await requireAction(deps.db, actor, action, { channelId, messageEventId });
+  const isDm = facts.channel?.kind === 'dm';
+  if (isDm !== (header.mode === 'dm')) throw new AppError({ code: 'bad_proof', what: 'envelope' });
+  const isModerator = ((facts.channel?.bits ?? 0) & permission.manageMessages) !== 0;
+  const key = { action, channelId, accountId: actor.accountId };
+  const { communityVersion } = facts;
+  if (communityVersion !== undefined && communityVersion !== null)
+    deps.sends.grants.remember(key, { version: communityVersion, isModerator });
+  const given = sending.input.dmDevices ?? [];
+  const devicesVersion = isDm ? await requireDmDevices(deps, actor, { channelId, given }) : null;
+  return { isModerator, devicesVersion };
+}
+
+/** Permission remembered from an earlier send of this account in this channel, if any. */
+function recall(deps: Deps, actor: DeviceActor, { header, channelId }: Sending): Permission | null {
+  if (header.mode === 'dm') return null;
+  const key = { action: actionOf[header.class], channelId, accountId: actor.accountId };
+  const grant = deps.sends.grants.find(key);
+  return grant && { isModerator: grant.isModerator, allowedAt: grant.version, devicesVersion: null };
+}
+
+function rowOf(actor: DeviceActor, sending: Sending): Omit<SendRow, keyof Permission> {
+  const { input, envelope, header } = sending;
+  return {
+    channelId: sending.channelId,
+    eventId: uuid(header.eventId),
+    class: header.class,
+    accountId: actor.accountId,
+    deviceId: actor.deviceId,
+    refId: sending.refId,
+    epoch: header.epoch,
+    envelope,
+    envelopeHash: createHash('sha256').update(envelope).digest(),
+    chainId: header.chain?.chainId ?? null,
+    iter: header.chain?.iter ?? null,
+    linkHash: header.chain?.link ?? null,
+    commitment: header.commit,
+    chainCert: readCert(input.chainCert, header, actor),
+    mentions: [...new Set(input.notify?.accountIds ?? [])],
+    packets: input.packets.map((p) => ({ ...p, bytes: fromBase64Url(p.bytes) })),
+  };
+}
+
 /**
  * Stores one event and its packets, exactly once per eventId, and tells everybody who may hear it.
  * Acknowledged means committed. Throws the typed refusals of product.md §4; a refused event was never stored.
@@ -127,35 +186,18 @@ export async function sendMessage(deps: Deps, actor: DeviceActor, input: SendInp
   const header = readEnvelope(envelope);
   const channelId = uuid(header.channelId) as ChannelId;
   const refId = header.ref ? (uuid(header.ref) as EventId) : null;
-  const messageEventId = header.class === 'message' ? undefined : (refId ?? undefined);
-  const facts = await requireAction(deps.db, actor, actionOf[header.class], { channelId, messageEventId });
-  const isDm = facts.channel?.kind === 'dm';
-  if (isDm !== (header.mode === 'dm')) throw new AppError({ code: 'bad_proof', what: 'envelope' });
+  const sending: Sending = { input, envelope, header, channelId, refId };
+  const remembered = recall(deps, actor, sending);
+  const permitted = remembered ?? (await permit(deps, actor, sending));
   await requireRoom(deps, actor, input.packets);
-  const devicesVersion = isDm
-    ? await requireDmDevices(deps, actor, { channelId, given: input.dmDevices ?? [] })
-    : null;
-  const row: SendRow = {
-    channelId,
-    eventId: uuid(header.eventId),
-    class: header.class,
-    accountId: actor.accountId,
-    deviceId: actor.deviceId,
-    refId,
-    epoch: header.epoch,
-    envelope,
-    envelopeHash: createHash('sha256').update(envelope).digest(),
-    chainId: header.chain?.chainId ?? null,
-    iter: header.chain?.iter ?? null,
-    linkHash: header.chain?.link ?? null,
-    commitment: header.commit,
-    isModerator: ((facts.channel?.bits ?? 0) & permission.manageMessages) !== 0,
-    devicesVersion,
-    chainCert: readCert(input.chainCert, header, actor),
-    mentions: [...new Set(input.notify?.accountIds ?? [])],
-    packets: input.packets.map((p) => ({ ...p, bytes: fromBase64Url(p.bytes) })),
-  };
-  return settleSend(deps, row, await deps.sends.push(row));
+  const content = rowOf(actor, sending);
+  let row: SendRow = { ...content, ...permitted };
+  let verdict = await deps.sends.push(row);
+  if (verdict.verdict === 'stale_grant') {
+    row = { ...content, ...(await permit(deps, actor, sending)) };
+    verdict = await deps.sends.push(row);
+  }
+  return settleSend(deps, row, verdict);
 }
 
 /** Turns the verdict into an acknowledgement or its typed refusal. Only what was stored now is announced. */
