@@ -1,5 +1,6 @@
 // The process: configuration, database, migrations, secrets, then the app; and going down in order.
 import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { createApp, type App } from './app.ts';
 import { hasOwner } from './domains/auth/setup.service.ts';
 import { jobs } from './jobs/jobs.ts';
@@ -12,6 +13,9 @@ import { randomToken } from './platform/ids.ts';
 import { createLogger, type Logger } from './platform/log.ts';
 import { migrate } from './platform/migrate.ts';
 import { loadSecrets } from './platform/secrets.ts';
+
+/** src/server/main.ts and dist/server/main.js both lie two folders below it. */
+const packageRoot = fileURLToPath(new URL('../../', import.meta.url));
 
 const forcedExitMs = 15_000;
 
@@ -54,7 +58,7 @@ function endOnUnknownFailure(log: Logger): void {
 }
 
 async function main(): Promise<void> {
-  const loaded = loadEnv();
+  const loaded = loadEnv(packageRoot);
   const env: Env = { ...loaded, setupToken: loaded.setupToken ?? randomToken(24) };
   const log = createLogger(env);
   endOnUnknownFailure(log);

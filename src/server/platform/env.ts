@@ -127,8 +127,11 @@ function collect(source: Source, faults: string[]): Source {
   return given;
 }
 
-/** Reads a configuration from `source`. @throws EnvError with every fault */
-export function parseEnv(source: Source): Env {
+/**
+ * Reads a configuration from `source`. What ships with the program (client, migrations) is found under `root`, the
+ * package's folder; DATA_DIR stands where the process was started. @throws EnvError with every fault
+ */
+export function parseEnv(source: Source, root = process.cwd()): Env {
   const faults: string[] = [];
   const parsed = schema.safeParse(collect(source, faults));
   for (const issue of parsed.error?.issues ?? []) faults.push(`${issue.path.join('.')}: ${issue.message}`);
@@ -146,8 +149,8 @@ export function parseEnv(source: Source): Env {
     databaseUrl: vars.DATABASE_URL,
     databasePool: vars.DATABASE_POOL,
     dataDir: resolve(vars.DATA_DIR),
-    clientDir: resolve(vars.CLIENT_DIR),
-    migrationsDir: resolve(vars.MIGRATIONS_DIR),
+    clientDir: resolve(root, vars.CLIENT_DIR),
+    migrationsDir: resolve(root, vars.MIGRATIONS_DIR),
     trustProxy: vars.TRUST_PROXY,
     logLevel: vars.LOG_LEVEL,
     secureCookies: publicUrl.startsWith('https:'),
@@ -159,4 +162,4 @@ export function parseEnv(source: Source): Env {
 }
 
 /** The configuration of this process. @throws EnvError */
-export const loadEnv = (): Env => parseEnv(process.env);
+export const loadEnv = (root: string): Env => parseEnv(process.env, root);
