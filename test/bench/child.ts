@@ -2,10 +2,17 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
+/** CPU seconds, user and system, since the start. */
+export interface Cpu {
+  /** The server process with all its threads, and the database's processes where it has some. */
+  readonly total: number;
+  /** What of it is the database's. */
+  readonly database: number;
+}
+
 export interface Child<Ready> {
   readonly ready: Ready;
-  /** CPU seconds, user and system, this process has used since it started; its threads included. */
-  cpuSeconds(): Promise<number>;
+  cpu(): Promise<Cpu>;
   stop(): Promise<void>;
 }
 
@@ -28,35 +35,47 @@ function nextAnswer(child: ChildProcess, kind: Answer['kind']): Promise<unknown>
   });
 }
 
+const profile = process.env['BENCH_PROFILE'];
+
 /** Starts `file` (beside this one) and waits until it says that it is ready. */
 export async function startChild<Ready>(file: string, args: readonly string[] = []): Promise<Child<Ready>> {
   const path = fileURLToPath(new URL(file, import.meta.url));
   const child = fork(path, [...args], {
-    execArgv: ['--import', 'tsx'],
+    // BENCH_PROFILE=folder: a V8 CPU profile of the server's main thread is left there.
+    execArgv: ['--import', 'tsx', ...(profile ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : [])],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
   const ready = (await nextAnswer(child, 'ready')) as Ready;
   return {
     ready,
-    cpuSeconds: () => {
-      const answer = nextAnswer(child, 'cpu') as Promise<number>;
+    cpu: () => {
+      const answer = nextAnswer(child, 'cpu') as Promise<Cpu>;
       child.send('cpu');
       return answer;
     },
     stop: async () => {
       const gone = new Promise((resolve) => child.once('exit', resolve));
-      child.kill('SIGKILL');
+      child.send('stop');
       await gone;
     },
   };
 }
 
-/** The child's half: answers CPU questions and says that it is ready. */
-export function serveParent(ready: unknown): void {
+/** CPU of this process and its threads. */
+export function ownSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}
+
+/** The child's half: answers CPU questions, ends when told to, and says that it is ready. */
+export function serveParent(
+  ready: unknown,
+  cpu: () => Cpu = () => ({ total: ownSeconds(), database: 0 }),
+): void {
   process.on('message', (message) => {
-    if (message !== 'cpu') return;
-    const { user, system } = process.cpuUsage();
-    process.send?.({ kind: 'cpu', value: (user + system) / 1e6 });
+    if (message === 'stop') process.exit(0);
+    if (message === 'cpu') process.send?.({ kind: 'cpu', value: cpu() });
   });
+  process.on('disconnect', () => process.exit(0));
   process.send?.({ kind: 'ready', value: ready });
 }

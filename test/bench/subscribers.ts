@@ -14,6 +14,7 @@ export interface Subscriber {
 }
 
 const PING = 'PING';
+const MARK_WITHIN = 100;
 
 const opened = (socket: WebSocket): Promise<void> =>
   new Promise((resolve, reject) => {
@@ -21,17 +22,19 @@ const opened = (socket: WebSocket): Promise<void> =>
     socket.once('error', reject);
   });
 
-/** Counts what arrives, but for keep-alive. */
-function count(socket: WebSocket, onFrame: (frame: Buffer) => void): Tally {
+/** Counts the messages that arrive, told by `mark` near their beginning; '' counts all but keep-alive. */
+function count(socket: WebSocket, mark: string, onFrame: (frame: Buffer) => void): Tally {
   const tally = { deliveries: 0, bytes: 0 };
   const stream = (socket as unknown as { _socket: Socket })._socket;
   let seenBytes = stream.bytesRead;
   socket.on('message', (frame: Buffer) => {
     // tRPC's keep-alive: an unanswered PING ends the socket.
     if (frame.length === PING.length) return socket.send('PONG');
+    const bytes = stream.bytesRead - seenBytes;
+    seenBytes += bytes;
+    if (!frame.subarray(0, MARK_WITHIN).includes(mark)) return;
     tally.deliveries += 1;
-    tally.bytes += stream.bytesRead - seenBytes;
-    seenBytes = stream.bytesRead;
+    tally.bytes += bytes;
     onFrame(frame);
   });
   return tally;
@@ -40,7 +43,7 @@ function count(socket: WebSocket, onFrame: (frame: Buffer) => void): Tally {
 export async function subscribeRelay(port: number, onFrame: (frame: Buffer) => void): Promise<Subscriber> {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/`, { perMessageDeflate: false });
   await opened(socket);
-  return { socket, tally: count(socket, onFrame) };
+  return { socket, tally: count(socket, '', onFrame) };
 }
 
 /** Opens the live subscription as the stock client does: connection parameters, then operation 1. */
@@ -63,5 +66,5 @@ export async function subscribeServer(
   const input = { json: null, meta: { values: ['undefined'] } };
   socket.send(JSON.stringify({ id: 1, method: 'subscription', params: { path: 'live.events', input } }));
   await hello;
-  return { socket, tally: count(socket, onFrame) };
+  return { socket, tally: count(socket, 'event.appended', onFrame) };
 }

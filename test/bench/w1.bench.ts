@@ -1,173 +1,124 @@
 // W1, fan-out: one channel, 500 subscribers, 200-byte texts, persisted before the acknowledgement, against a bare `ws`
-// relay that forwards frames of the same size. Both in this run, round by round; CPU of each server process counts.
+// relay that forwards frames of the same size. Both in this run, round by round; the database's CPU counts too.
+// Method and figures: docs/benchmarks.md.
 import { performance } from 'node:perf_hooks';
-import { WebSocket } from 'ws';
-import { startChild } from './child.ts';
+import { startChild, type Cpu } from './child.ts';
+import { openRelaySide, openServerSide, type Side } from './fan-out.ts';
 import { median, percentile, round } from './latency.ts';
-import type { ServerReady } from './server.child.ts';
-import { subscribeRelay, subscribeServer, type Subscriber } from './subscribers.ts';
+import { printResult } from './result.ts';
 
-const SUBSCRIBERS = Number(process.env['BENCH_SUBSCRIBERS'] ?? 500);
-const SOCKETS_PER_PERSON = 5;
-const ROUNDS = 3;
-const ROUND_SECONDS = 6;
-const PER_SECOND = Number(process.env['BENCH_RATE'] ?? 20);
-const SAMPLED = 10;
-const perRound = ROUND_SECONDS * PER_SECOND;
+const subscribers = Number(process.env['BENCH_SUBSCRIBERS'] ?? 500);
+const rate = Number(process.env['BENCH_RATE'] ?? 60);
+const rounds = Number(process.env['BENCH_ROUNDS'] ?? 5);
+const textBytes = 200;
+const roundSeconds = 4;
+/** Rounds that do not count, for both sides: compilers and caches warm up. */
+const warmUps = 2;
 
-interface Side {
-  readonly name: string;
-  readonly subscribers: Subscriber[];
-  readonly publish: (at: number) => void;
-  readonly cpuSeconds: () => Promise<number>;
-  /** Send times by position in the run, and latencies seen by the sampled sockets. */
-  readonly sentAt: number[];
-  readonly latencies: number[];
-  readonly perCpuSecond: number[];
+interface Round {
+  readonly delivered: number;
+  readonly lost: number;
+  readonly cpu: Cpu;
+  readonly latencies: readonly number[];
 }
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-const total = (side: Side): number => side.subscribers.reduce((sum, s) => sum + s.tally.deliveries, 0);
 
 /** Open loop: message n leaves at its planned time, whatever happened to the ones before. */
-async function runRound(
-  side: Side,
-  first: number,
-  rate: number,
-): Promise<{ delivered: number; cpu: number }> {
-  const before = total(side);
-  const cpuBefore = await side.cpuSeconds();
+async function runRound(side: Side, perSecond: number): Promise<Round> {
+  const messages = roundSeconds * perSecond;
+  const before = side.delivered();
+  const expected = before + messages * subscribers;
+  const cpuBefore = await side.cpu();
+  side.latencies.length = 0;
   const start = performance.now();
-  for (let i = 0; i < perRound; i++) {
-    const due = start + (i * 1000) / rate;
+  for (let i = 0; i < messages; i++) {
+    const due = start + (i * 1000) / perSecond;
     if (due > performance.now()) await sleep(due - performance.now());
-    side.sentAt[first + i] = due;
-    side.publish(first + i);
+    side.publish(due);
   }
-  const expected = before + perRound * side.subscribers.length;
-  for (let waited = 0; total(side) < expected && waited < 10_000; waited += 20) await sleep(20);
-  return { delivered: total(side) - before, cpu: (await side.cpuSeconds()) - cpuBefore };
+  for (let waited = 0; side.delivered() < expected && waited < 10_000; waited += 20) await sleep(20);
+  const { total, database } = await side.cpu();
+  const cpu = { total: total - cpuBefore.total, database: database - cpuBefore.database };
+  return {
+    delivered: side.delivered() - before,
+    lost: expected - side.delivered(),
+    cpu,
+    latencies: [...side.latencies],
+  };
 }
 
-async function openServerSide(): Promise<{
-  side: Side;
-  frame: Promise<Buffer>;
-  stop: () => Promise<void>;
-  database: string;
-}> {
-  const people = Math.ceil(SUBSCRIBERS / SOCKETS_PER_PERSON);
-  const rounds = ROUNDS + 2;
-  const child = await startChild<ServerReady>('./server.child.ts', [
-    `${people}`,
-    `${perRound * rounds}`,
-    '200',
-  ]);
-  const { port, origin, tokens, sends, database } = child.ready;
-  const ids = (sends as { eventId: string }[]).map((send) => send.eventId);
-  const position = new Map(ids.map((id, at) => [id, at]));
-  const side: Side = {
-    name: 'chatalot',
-    subscribers: [],
-    sentAt: [],
-    latencies: [],
-    perCpuSecond: [],
-    cpuSeconds: child.cpuSeconds,
-    publish: (at) => {
-      const input = { json: sends[at] };
-      const message = { id: 1000 + at, method: 'mutation', params: { path: 'messages.send', input } };
-      publisher.socket.send(JSON.stringify(message));
-    },
-  };
-  let seen: (frame: Buffer) => void = () => undefined;
-  const frame = new Promise<Buffer>((resolve) => (seen = resolve));
-  const sample = (received: Buffer): void => {
-    const text = received.toString();
-    for (const [, id] of text.matchAll(/"eventId":"([0-9a-f-]{36})"/g)) {
-      const at = position.get(id ?? '');
-      const due = at === undefined ? undefined : side.sentAt[at];
-      if (due !== undefined) side.latencies.push(performance.now() - due);
-    }
-    seen(received);
-  };
-  for (let i = 0; i < SUBSCRIBERS; i++) {
-    const token = tokens[i % tokens.length]!;
-    const subscriber = await subscribeServer({ port, origin, token }, i < SAMPLED ? sample : () => undefined);
-    side.subscribers.push(subscriber);
-  }
-  const publisher = await subscribeServer({ port, origin, token: tokens[0]! }, () => undefined);
-  return { side, frame, stop: child.stop, database };
+interface Load {
+  readonly perSecond: number;
+  readonly ours: Round[];
+  readonly relay: Round[];
 }
 
-async function openRelaySide(frame: () => Buffer): Promise<{ side: Side; stop: () => Promise<void> }> {
-  const child = await startChild<{ port: number }>('./relay.child.ts');
-  const { port } = child.ready;
-  const publisher = new WebSocket(`ws://127.0.0.1:${port}/publish`, { perMessageDeflate: false });
-  await new Promise((resolve) => publisher.once('open', resolve));
-  let arrived = 0;
-  const side: Side = {
-    name: 'relay',
-    subscribers: [],
-    sentAt: [],
-    latencies: [],
-    perCpuSecond: [],
-    cpuSeconds: child.cpuSeconds,
-    publish: () => publisher.send(frame(), { binary: false }),
-  };
-  const sample = (): void => {
-    const due = side.sentAt[arrived++];
-    if (due !== undefined) side.latencies.push(performance.now() - due);
-  };
-  for (let i = 0; i < SUBSCRIBERS; i++) {
-    side.subscribers.push(await subscribeRelay(port, i === 0 ? sample : () => undefined));
-  }
-  return { side, stop: child.stop };
-}
-
-const ours = await openServerSide();
-let firstFrame: Buffer = Buffer.alloc(1200, 'x');
-const relay = await openRelaySide(() => firstFrame);
-try {
-  // Warm-up of both, and one real frame for the relay to forward.
-  await runRound(ours.side, 0, PER_SECOND);
-  firstFrame = await ours.frame;
-  await runRound(relay.side, 0, PER_SECOND);
-  ours.side.latencies.length = 0;
-  relay.side.latencies.length = 0;
-  const lost: number[] = [];
-  for (let at = 1; at <= ROUNDS; at++) {
-    for (const side of [ours.side, relay.side]) {
-      const { delivered, cpu } = await runRound(side, at * perRound, PER_SECOND);
-      side.perCpuSecond.push(delivered / cpu);
-      if (side === ours.side) lost.push(perRound * SUBSCRIBERS - delivered);
-      console.error(`${side.name} round ${at}: ${Math.round(delivered / cpu)} deliveries per CPU-second`);
+/** Rounds of both sides in turn; who goes first changes, so that neither always finds the warmer machine. */
+async function runLoad(sides: { ours: Side; relay: Side }, load: Load, count: number): Promise<void> {
+  for (let at = 0; at < count; at++) {
+    const order = at % 2 === 0 ? (['ours', 'relay'] as const) : (['relay', 'ours'] as const);
+    for (const name of order) {
+      const result = await runRound(sides[name], load.perSecond);
+      load[name].push(result);
+      const perCpuSecond = Math.round(result.delivered / result.cpu.total);
+      console.error(`${name} at ${load.perSecond}/s: ${perCpuSecond} deliveries per CPU-second`);
     }
   }
-  const fullLoad = { p50: percentile(ours.side.latencies, 0.5), p99: percentile(ours.side.latencies, 0.99) };
-  ours.side.latencies.length = 0;
-  await runRound(ours.side, (ROUNDS + 1) * perRound, PER_SECOND / 2);
-  const bytes = ours.side.subscribers.reduce((sum, s) => sum + s.tally.bytes, 0);
-  const mine = median(ours.side.perCpuSecond);
-  const bare = median(relay.side.perCpuSecond);
-  console.log(
-    JSON.stringify({
-      bench: 'W1',
-      subscribers: SUBSCRIBERS,
-      messagesPerSecond: PER_SECOND,
-      database: ours.database,
-      deliveriesPerCpuSecond: Math.round(mine),
-      relayDeliveriesPerCpuSecond: Math.round(bare),
-      ratioVsRelay: round(mine / bare, 3),
-      lostDeliveries: lost.reduce((sum, n) => sum + n, 0),
-      p50Ms: round(fullLoad.p50),
-      p99Ms: round(fullLoad.p99),
-      halfLoadP50Ms: round(percentile(ours.side.latencies, 0.5)),
-      halfLoadP99Ms: round(percentile(ours.side.latencies, 0.99)),
-      bytesPerDelivery: Math.round(bytes / total(ours.side)),
-    }),
+}
+
+const perCpuSecond = (runs: readonly Round[]): number =>
+  median(runs.map(({ delivered, cpu }) => delivered / cpu.total));
+const latency = (runs: readonly Round[], share: number): number =>
+  round(
+    percentile(
+      runs.flatMap(({ latencies }) => latencies),
+      share,
+    ),
   );
+
+/** Each round of ours beside the relay's of the same turn, so that a busy moment weighs on both. */
+const compare = ({ ours, relay }: Load): number =>
+  median(ours.map((run, at) => perCpuSecond([run]) / perCpuSecond(relay.slice(at, at + 1))));
+
+const figuresOf = (load: Load) => ({
+  messagesPerSecond: load.perSecond,
+  deliveriesPerCpuSecond: Math.round(perCpuSecond(load.ours)),
+  relayDeliveriesPerCpuSecond: Math.round(perCpuSecond(load.relay)),
+  comparedWithRelay: round(compare(load), 3),
+  databaseShareOfCpu: round(median(load.ours.map(({ cpu }) => cpu.database / cpu.total)), 3),
+  p50Ms: latency(load.ours, 0.5),
+  p99Ms: latency(load.ours, 0.99),
+  relayP50Ms: latency(load.relay, 0.5),
+  relayP99Ms: latency(load.relay, 0.99),
+});
+
+const full: Load = { perSecond: rate, ours: [], relay: [] };
+const half: Load = { perSecond: rate / 2, ours: [], relay: [] };
+const messages = roundSeconds * rate * (warmUps + rounds + Math.ceil(rounds / 2));
+const server = await openServerSide({ subscribers, messages, textBytes });
+const relay = await openRelaySide(subscribers, await startChild<{ port: number }>('./relay.child.ts'));
+try {
+  const sides = { ours: server.side, relay: relay.side };
+  await runRound(sides.ours, rate);
+  relay.forward(server.lastFrame());
+  await runLoad(sides, { perSecond: rate, ours: [], relay: [] }, warmUps - 1);
+  await runLoad(sides, full, rounds);
+  await runLoad(sides, half, Math.ceil(rounds / 2));
+  printResult({
+    bench: 'W1',
+    subscribers,
+    textBytes,
+    envelopeBytes: server.envelopeBytes,
+    bytesPerDelivery: Math.round(server.side.bytesPerDelivery()),
+    database: server.database,
+    ratioVsRelay: round(compare(full), 3),
+    lostDeliveries: [...full.ours, ...half.ours].reduce((sum, { lost }) => sum + lost, 0),
+    disorderedDeliveries: server.disordered(),
+    ...figuresOf(full),
+    halfLoad: figuresOf(half),
+  });
 } finally {
-  for (const { socket } of [...ours.side.subscribers, ...relay.side.subscribers]) socket.terminate();
-  await ours.stop();
-  await relay.stop();
+  await Promise.all([server.stop(), relay.stop()]);
 }
 process.exit(0);

@@ -1,0 +1,128 @@
+// The two sides of W1: our server and the bare relay, each with its publisher and its subscribers.
+import { performance } from 'node:perf_hooks';
+import { WebSocket } from 'ws';
+import { startChild, type Child, type Cpu } from './child.ts';
+import type { ServerReady } from './server.child.ts';
+import { subscribeRelay, subscribeServer, type Subscriber } from './subscribers.ts';
+
+const SOCKETS_PER_PERSON = 5;
+/** Sockets whose frames are read: for latencies, and that each holds every message once and in order. */
+const SAMPLED = 10;
+
+export interface Side {
+  /** Sends the next message, which was planned for `due` (performance.now). */
+  publish(due: number): void;
+  delivered(): number;
+  bytesPerDelivery(): number;
+  cpu(): Promise<Cpu>;
+  /** Milliseconds from planned time to arrival at the sampled sockets. */
+  readonly latencies: number[];
+}
+
+const sum = (subscribers: readonly Subscriber[], of: 'deliveries' | 'bytes'): number =>
+  subscribers.reduce((total, { tally }) => total + tally[of], 0);
+
+const countsOf = (subscribers: readonly Subscriber[]) => ({
+  delivered: () => sum(subscribers, 'deliveries'),
+  bytesPerDelivery: () => sum(subscribers, 'bytes') / sum(subscribers, 'deliveries'),
+});
+
+/** Sampled sockets of our server: which message a frame carries, when it came, and whether it was its turn. */
+class Samples {
+  readonly latencies: number[] = [];
+  readonly dueAt: number[] = [];
+  lastFrame: Buffer = Buffer.alloc(0);
+  disordered = 0;
+  readonly #position: ReadonlyMap<string, number>;
+
+  constructor(eventIds: readonly string[]) {
+    this.#position = new Map(eventIds.map((id, at) => [id, at]));
+  }
+
+  /** Listens to one more socket, which must hear message after message. */
+  listener(): (frame: Buffer) => void {
+    let next = 0;
+    return (frame) => {
+      const id = /"eventId":"([0-9a-f-]{36})"/.exec(frame.toString())?.[1] ?? '';
+      const at = this.#position.get(id) ?? -1;
+      if (at !== next) this.disordered += 1;
+      next = at + 1;
+      this.latencies.push(performance.now() - (this.dueAt[at] ?? Number.NaN));
+      this.lastFrame = frame;
+    };
+  }
+}
+
+export interface ServerSide {
+  readonly side: Side;
+  readonly database: string;
+  /** Bytes of one sealed message. */
+  readonly envelopeBytes: number;
+  lastFrame(): Buffer;
+  /** Deliveries to sampled sockets that were not the message after the one before. */
+  disordered(): number;
+  stop(): Promise<void>;
+}
+
+/** Starts our server with a community and opens every subscription. */
+export async function openServerSide(options: {
+  readonly subscribers: number;
+  readonly messages: number;
+  readonly textBytes: number;
+}): Promise<ServerSide> {
+  const people = Math.ceil(options.subscribers / SOCKETS_PER_PERSON);
+  const args = [people, options.messages, options.textBytes].map(String);
+  const child = await startChild<ServerReady>('./server.child.ts', args);
+  const { port, origin, tokens, sends, database } = child.ready;
+  const samples = new Samples(sends.map(({ eventId }) => eventId));
+  const subscribers: Subscriber[] = [];
+  for (let i = 0; i < options.subscribers; i++) {
+    const at = { port, origin, token: tokens[i % tokens.length] ?? '' };
+    subscribers.push(await subscribeServer(at, i < SAMPLED ? samples.listener() : () => undefined));
+  }
+  const publisher = await subscribeServer({ port, origin, token: tokens[0] ?? '' }, () => undefined);
+  const publish = (due: number): void => {
+    const at = samples.dueAt.push(due) - 1;
+    const params = { path: 'messages.send', input: { json: sends[at] } };
+    publisher.socket.send(JSON.stringify({ id: 1000 + at, method: 'mutation', params }));
+  };
+  const side = { publish, cpu: child.cpu, latencies: samples.latencies, ...countsOf(subscribers) };
+  return {
+    side,
+    database,
+    envelopeBytes: Buffer.from(sends.at(-1)?.envelope ?? '', 'base64url').length,
+    lastFrame: () => samples.lastFrame,
+    disordered: () => samples.disordered,
+    stop: child.stop,
+  };
+}
+
+/** Opens every subscription of the relay; `forward` sets the frame it is given again and again. */
+export async function openRelaySide(
+  count: number,
+  child: Child<{ port: number }>,
+): Promise<{ side: Side; forward(frame: Buffer): void; stop(): Promise<void> }> {
+  const { port } = child.ready;
+  const publisher = new WebSocket(`ws://127.0.0.1:${port}/publish`, { perMessageDeflate: false });
+  await new Promise((resolve) => publisher.once('open', resolve));
+  const latencies: number[] = [];
+  const dueAt: number[] = [];
+  const listener = (): (() => void) => {
+    let next = 0;
+    return () => void latencies.push(performance.now() - (dueAt[next++] ?? Number.NaN));
+  };
+  const subscribers: Subscriber[] = [];
+  for (let i = 0; i < count; i++) {
+    subscribers.push(await subscribeRelay(port, i < SAMPLED ? listener() : () => undefined));
+  }
+  let frame = Buffer.alloc(0);
+  const publish = (due: number): void => {
+    dueAt.push(due);
+    publisher.send(frame, { binary: false });
+  };
+  return {
+    side: { publish, cpu: child.cpu, latencies, ...countsOf(subscribers) },
+    forward: (next) => void (frame = Buffer.from(next)),
+    stop: child.stop,
+  };
+}
