@@ -1,5 +1,4 @@
 // The log-in form: what was typed, which step is under way, why it failed.
-import type { MessageKey } from '#client/lib/i18n.ts';
 import { usernameSchema } from '#shared/auth.ts';
 import { entryFailure, type EntryFailure, type LoginStep, type Session } from './session.svelte.ts';
 
@@ -24,11 +23,11 @@ export class LoginForm {
     return this.#failure;
   }
 
-  get usernameFault(): MessageKey | null {
+  get usernameFault(): 'session.usernameMissing' | null {
     return this.#wasTried && this.username.trim() === '' ? 'session.usernameMissing' : null;
   }
 
-  get passwordFault(): MessageKey | null {
+  get passwordFault(): 'session.passwordMissing' | null {
     return this.#wasTried && this.password === '' ? 'session.passwordMissing' : null;
   }
 
@@ -37,6 +36,7 @@ export class LoginForm {
     this.#wasTried = true;
     if (this.#step !== null || this.username.trim() === '' || this.password === '') return false;
     const username = usernameSchema.safeParse(this.username);
+    // A name no account can have: the same words as for a wrong password.
     if (!username.success) return this.#refuse({ code: 'bad_credentials' });
     this.#failure = null;
     this.#step = 'deriving';
@@ -52,7 +52,6 @@ export class LoginForm {
     }
   }
 
-  /** A name no account can have: the same words as for a wrong password. */
   #refuse(failure: EntryFailure): false {
     this.#failure = failure;
     return false;

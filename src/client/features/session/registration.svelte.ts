@@ -1,6 +1,5 @@
 // A new account, step by step: who you are and a password → the recovery code, shown once → four of its groups typed
 // back → only then the account exists on the server.
-import type { MessageKey } from '#client/lib/i18n.ts';
 import { estimatePassword } from '#client/lib/password-strength.ts';
 import { displayNameSchema, usernameSchema } from '#shared/auth.ts';
 import { limits } from '#shared/limits.ts';
@@ -12,8 +11,11 @@ export type RegistrationWork = 'keys' | 'account' | null;
 /** How the account comes about: by an invite, as the owner of a new instance, or by an open door. */
 export type Admission = Pick<Registration, 'inviteCode' | 'setup'>;
 
+/** The key of the words for it. */
+type NameFault = 'session.usernameShort' | 'session.usernameLong' | 'session.usernameCharacters';
+
 /** What is wrong with a username before the server is asked; null when nothing is. */
-export function usernameFault(username: string): MessageKey | null {
+export function usernameFault(username: string): NameFault | null {
   const name = username.trim();
   if (name.length < limits.usernameMin) return 'session.usernameShort';
   if (name.length > limits.usernameMax) return 'session.usernameLong';
@@ -60,17 +62,17 @@ export class RegistrationForm {
     return this.#failure;
   }
 
-  get usernameFault(): MessageKey | null {
+  get usernameFault(): NameFault | 'session.usernameTaken' | null {
     if (this.#takenName !== null && this.#takenName === this.#cleanName) return 'session.usernameTaken';
     return this.#wasTried || this.username.length > limits.usernameMax ? usernameFault(this.username) : null;
   }
 
-  get displayNameFault(): MessageKey | null {
+  get displayNameFault(): 'session.displayNameMissing' | null {
     if (!this.#wasTried || displayNameSchema.safeParse(this.displayName).success) return null;
     return 'session.displayNameMissing';
   }
 
-  get passwordFault(): MessageKey | null {
+  get passwordFault(): 'session.passwordMissing' | 'session.passwordRefused' | null {
     if (!this.#wasTried || this.#isPasswordGood) return null;
     return this.password === '' ? 'session.passwordMissing' : 'session.passwordRefused';
   }

@@ -13,9 +13,6 @@ export const enSettings = {
   'settings.pronouns': 'Pronouns',
   'settings.usernameNote': 'People find you as @{username}.',
   'settings.presence': 'How others see you',
-  'settings.presenceOnline': 'Online',
-  'settings.presenceIdle': 'Away',
-  'settings.presenceDnd': 'Do not disturb',
   'settings.presenceInvisible': 'Invisible',
   'settings.presenceInvisibleText': 'Others see you as offline.',
   'settings.devicesLead':
@@ -27,6 +24,7 @@ export const enSettings = {
     'Ends every session within a second, this one included. Devices keep their keys.',
   'settings.logOutEverywhereTitle': 'Log out everywhere?',
   'settings.logOutHere': 'Log out of this browser',
+  'settings.removeTitle': 'Remove this browser',
   'settings.removeHere': 'Log out and remove this device',
   'settings.revokeTitle': 'Log out there?',
   'settings.revokeText':
