@@ -142,16 +142,30 @@ export class Accounts implements AccountCalls {
   }): Promise<{ deviceId: DeviceId; entry: string }> {
     const password = this.#password;
     if (!password) throw new CryptoError('not_allowed', 'derive the log-in first');
-    const log = openAccountLog(input.log.map(fromBase64Url));
-    if (uuidOf(log.accountId) !== input.accountId)
-      throw new CryptoError('mismatch', 'log of another account');
-    const key = { kind: 'password', slotKey: password.slotKey, params: password.params } as const;
-    const { secrets } = openVault(fromBase64Url(input.vault), key, { aid: log.aid, minRevision: 0 });
+    const { log, secrets } = await this.#openOwn(input, password);
     const added = addDevice(log, secrets.rootSecret, { rng: this.#core.rng, now: input.now });
     const { backupKey, backupVersion } = secrets;
     const { accountId, now } = input;
     const self = this.#become(added, { accountId, backupKey, backupVersion, now });
     return { deviceId: self.deviceId, entry: toBase64Url(added.entry) };
+  }
+
+  /** Log and vault as the server hands them out, neither older than this browser has seen them before. */
+  #openOwn(
+    input: { accountId: AccountId; vault: string; log: readonly string[] },
+    { slotKey, params }: PasswordKeys,
+  ): Promise<{ log: AccountLogState; secrets: ReturnType<typeof openVault>['secrets'] }> {
+    return this.#core.runOn(input.accountId, async (unit) => {
+      const known = await unit.get<PeerRecord>(keys.peer(input.accountId));
+      const log = extendAccountLog(known?.log ?? null, input.log.map(fromBase64Url));
+      if (uuidOf(log.accountId) !== input.accountId)
+        throw new CryptoError('mismatch', 'log of another account');
+      const minRevision = (await unit.get<number>(keys.vaultRevision)) ?? 0;
+      const key = { kind: 'password', slotKey, params } as const;
+      const { secrets, header } = openVault(fromBase64Url(input.vault), key, { aid: log.aid, minRevision });
+      unit.put(keys.vaultRevision, header.revision);
+      return { log, secrets };
+    });
   }
 
   #become(
@@ -171,8 +185,8 @@ export class Accounts implements AccountCalls {
     const { self, log } = candidate;
     await this.#core.runOn(self.accountId, async (unit) => {
       // Whatever an earlier device of this account left in this browser belongs to keys that are gone.
-      for (const key of (await unit.list('')).keys()) unit.remove(key);
-      const peer: PeerRecord = { log, alarm: null, offered: null };
+      for (const key of (await unit.list('')).keys()) if (key !== keys.vaultRevision) unit.remove(key);
+      const peer: PeerRecord = { log, alarm: null, offered: null, behind: false };
       unit.put(keys.self, self);
       unit.put(keys.peer(self.accountId), peer);
       unit.put(keys.aid(log.aid), self.accountId);

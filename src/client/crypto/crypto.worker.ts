@@ -24,7 +24,7 @@ const engine: Promise<CryptoApi> = IdbStore.open().then((store) =>
 async function answer({ id, method, input }: CryptoCall): Promise<CryptoAnswer> {
   try {
     const api = await engine;
-    const call = api[method] as (input: unknown) => Promise<unknown>;
+    const call = api[method].bind(api) as (input: unknown) => Promise<unknown>;
     return { id, ok: true, value: await call(input) };
   } catch (error) {
     const code = error instanceof CryptoError ? error.code : 'internal';

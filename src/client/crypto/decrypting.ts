@@ -1,78 +1,46 @@
 // Opening a channel's events: idempotent by event id, in seq order, one signature check per contiguous run. Whatever
 // cannot be opened and verified is never content; the reason is.
 import {
-  boundSkippedKeys,
-  bytesToUuid,
-  CryptoError,
-  equalBytes,
-  findLinkGaps,
-  fromBase64Url,
-  H,
   idKey,
   openDm,
-  parseChainCert,
-  parseEnvelopeHeader,
   toBase64Url,
   uuidToBytes,
   verifyRun,
-  type CryptoErrorCode,
   type DmKey,
   type EnvelopeView,
-  type IncomingEvent,
-  type OpenedEvent,
   type ReceiverChain,
   type WithheldCode,
 } from '#crypto/index.ts';
-import type { AccountId, ChannelId, EventId } from '#shared/ids.ts';
+import type { ChannelId, EventId } from '#shared/ids.ts';
 import type { ChannelEvent } from '#shared/messages.ts';
-import { EMPTY_CHANNEL, minCreatedAt, minEpochAt, noteEvent } from './channel-order.ts';
-import { fromWire } from './content-bridge.ts';
-import { MAX_CERTS_PER_CHAIN, MAX_PARKED } from './engine-limits.ts';
+import { EMPTY_CHANNEL, minCreatedAt, minEpochAt, noteEvent, noteShown } from './channel-order.ts';
+import { requirePinned } from './conversation-pin.ts';
 import { certifiedAt, codeOf, type EngineCore, type Own } from './engine-core.ts';
-import type { CryptoApi, DecryptResult, FailedReason, WithheldReason } from './protocol.ts';
+import { MAX_CERTS_PER_CHAIN, MAX_PARKED } from './engine-limits.ts';
+import {
+  failed,
+  failedBy,
+  prepare,
+  readCert,
+  withheldReasons,
+  type Candidate,
+  type DecryptInput,
+} from './event-checks.ts';
+import { boundSkipped, keep, missingBefore, stubsOf } from './opened-events.ts';
+import type { DecryptResult } from './protocol.ts';
+import type { Receiving } from './receiving.ts';
 import {
   keys,
   type AskedRecord,
-  type CertRecord,
   type ChannelRecord,
   type PeerRecord,
-  type PlainRecord,
+  type PinRecord,
+  type ReadersRecord,
 } from './records.ts';
-import type { Receiving } from './receiving.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
 
-type Input = Parameters<CryptoApi['decrypt']>[0];
-
-/** An event whose envelope agrees with what the server says about it, and whose sender's log is known. */
-interface Candidate {
-  readonly event: ChannelEvent;
-  readonly view: EnvelopeView;
-  readonly incoming: IncomingEvent;
-}
-
-const reasons: Partial<Record<CryptoErrorCode, FailedReason>> = {
-  malformed: 'malformed',
-  unsupported: 'unsupported',
-  not_allowed: 'wrong_sender',
-  revoked: 'sender_revoked',
-  expired: 'expired_chain',
-  equivocation: 'equivocation',
-  unknown_chain: 'before_device',
-};
-const withheldReasons: Record<WithheldCode, WithheldReason> = {
-  'not-member': 'not_member',
-  'not-shareable': 'not_shareable',
-  revoked: 'revoked',
-  'too-old': 'too_old',
-};
-
-const failed = (eventId: EventId, reason: FailedReason): DecryptResult => ({
-  eventId,
-  status: 'failed',
-  reason,
-});
-const failedBy = (eventId: EventId, code: CryptoErrorCode): DecryptResult =>
-  failed(eventId, reasons[code] ?? 'changed_on_the_way');
+type Input = DecryptInput;
+type Results = Map<EventId, DecryptResult>;
 
 export class Decrypting {
   readonly #core: EngineCore;
@@ -95,62 +63,65 @@ export class Decrypting {
   /** Takes certificates and the epoch the server names; answers the hashes of certificates not seen before. */
   async #learn(unit: UnitOfWork, input: Input): Promise<string[]> {
     const channel = (await unit.get<ChannelRecord>(keys.channel(input.channelId))) ?? EMPTY_CHANNEL;
-    if (input.epoch > channel.maxEpoch) {
-      unit.put(keys.channel(input.channelId), { ...channel, maxEpoch: input.epoch } satisfies ChannelRecord);
+    // An event may be here before the news of the epoch it was written under.
+    const named = Math.max(input.epoch, ...input.events.map((event) => event.epoch));
+    if (named > channel.maxEpoch) {
+      unit.put(keys.channel(input.channelId), { ...channel, maxEpoch: named } satisfies ChannelRecord);
     }
     const fresh: string[] = [];
     for (const text of input.chainCerts) {
       const cert = readCert(text, input.channelId);
       if (!cert) continue;
-      const key = keys.certs(cert.chainId);
-      const known = (await unit.get<readonly CertRecord[]>(key)) ?? [];
-      if (known.length >= MAX_CERTS_PER_CHAIN || known.some(({ hash }) => hash === cert.record.hash))
-        continue;
-      unit.put(key, [...known, cert.record]);
-      fresh.push(cert.record.hash);
+      const key = keys.certs(input.channelId, cert.chainId);
+      const known = (await unit.get<readonly string[]>(key)) ?? [];
+      const { hash } = cert.record;
+      if (known.length >= MAX_CERTS_PER_CHAIN || known.includes(hash)) continue;
+      unit.put(key, [...known, hash]);
+      unit.put(keys.cert(hash), cert.record);
+      fresh.push(hash);
     }
     return fresh;
   }
 
   async #open(unit: UnitOfWork, own: Own, input: Input): Promise<DecryptResult[]> {
     await unit.prefetch(input.events.map((event) => keys.plain(event.eventId)));
-    const results = new Map<EventId, DecryptResult>();
+    const results: Results = new Map();
     const candidates: Candidate[] = [];
+    const pinned = await isAsPinned(unit, own, input);
+    const known: ChannelEvent[] = [];
     for (const event of input.events) {
-      const known = await this.#known(unit, event);
-      const prepared = known ?? (await prepare(unit, own, { event, input }));
-      if ('status' in prepared) results.set(event.eventId, prepared);
-      else candidates.push(prepared);
+      const prepared = pinned
+        ? await prepare(unit, { event, input })
+        : failed(event.eventId, 'not_encrypted');
+      if (!('status' in prepared)) candidates.push(prepared);
+      else results.set(event.eventId, prepared);
+      if ('status' in prepared && prepared.status === 'decrypted') known.push(event);
     }
+    await this.#note(unit, input, known);
     if (input.members) await this.#openDms(unit, own, { input, candidates, results });
     else await this.#openGroups(unit, own, { input, candidates, results });
     return input.events.flatMap((event) => results.get(event.eventId) ?? []);
   }
 
-  /** Opened before, or only its stub is left. */
-  async #known(unit: UnitOfWork, event: ChannelEvent): Promise<DecryptResult | null> {
-    const { eventId } = event;
-    const plain = await unit.get<PlainRecord>(keys.plain(eventId));
-    if (event.envelope === null) {
-      if (plain) unit.remove(keys.plain(eventId));
-      return { eventId, status: 'redacted' };
-    }
-    if (!plain) return null;
-    const { content, senderAccountId, senderDeviceId, missingBefore } = plain;
-    return { eventId, status: 'decrypted', content, senderAccountId, senderDeviceId, missingBefore };
+  /** Which part of the log was shown, and where epochs begin by what is opened already (own messages too). */
+  async #note(unit: UnitOfWork, input: Input, known: readonly ChannelEvent[]): Promise<void> {
+    const key = keys.channel(input.channelId);
+    const before = (await unit.get<ChannelRecord>(key)) ?? EMPTY_CHANNEL;
+    const shown = noteShown(
+      before,
+      input.events.map((event) => event.seq),
+    );
+    const after = known.reduce((channel, event) => noteEvent(channel, event), shown);
+    if (JSON.stringify(after) !== JSON.stringify(before)) unit.put(key, after);
   }
 
   async #openDms(
     unit: UnitOfWork,
     own: Own,
-    {
-      input,
-      candidates,
-      results,
-    }: { input: Input; candidates: Candidate[]; results: Map<EventId, DecryptResult> },
+    { input, candidates, results }: { input: Input; candidates: Candidate[]; results: Results },
   ): Promise<void> {
     const aids: Uint8Array[] = [];
-    for (const accountId of input.members ?? []) {
+    for (const accountId of new Set(input.members)) {
       const peer = await unit.get<PeerRecord>(keys.peer(accountId));
       if (peer) aids.push(peer.log.aid);
     }
@@ -186,11 +157,7 @@ export class Decrypting {
   async #openGroups(
     unit: UnitOfWork,
     own: Own,
-    {
-      input,
-      candidates,
-      results,
-    }: { input: Input; candidates: Candidate[]; results: Map<EventId, DecryptResult> },
+    { input, candidates, results }: { input: Input; candidates: Candidate[]; results: Results },
   ): Promise<void> {
     const byChain = new Map<string, Candidate[]>();
     for (const candidate of candidates) {
@@ -203,7 +170,9 @@ export class Decrypting {
       byChain.set(key, [...(byChain.get(key) ?? []), candidate]);
     }
     await unit.prefetch([...byChain.keys()]);
-    for (const [key, run] of byChain) {
+    // Newest epochs first: where one begins in this very page, nothing older may follow (A66).
+    const runs = [...byChain].sort(([, a], [, b]) => b[0]!.event.epoch - a[0]!.event.epoch);
+    for (const [key, run] of runs) {
       const chain = await unit.get<ReceiverChain>(key);
       const outcome = chain
         ? await this.#openRun(unit, { input, run, chain, key })
@@ -216,24 +185,28 @@ export class Decrypting {
     unit: UnitOfWork,
     { input, run, chain, key }: { input: Input; run: Candidate[]; chain: ReceiverChain; key: string },
   ): Promise<DecryptResult[]> {
-    let channel = (await unit.get<ChannelRecord>(keys.channel(input.channelId))) ?? EMPTY_CHANNEL;
-    const firstSeq = run[0]?.event.seq ?? 0;
-    const context = {
-      minEpoch: minEpochAt(channel, firstSeq),
-      minCreatedAt: minCreatedAt(channel, firstSeq),
-      now: input.now,
-    };
+    const { channelId } = input;
+    let channel = (await unit.get<ChannelRecord>(keys.channel(channelId))) ?? EMPTY_CHANNEL;
+    const isLate = ({ event }: Candidate): boolean => minEpochAt(channel, event.seq) > event.epoch;
+    const late = run.filter(isLate).map(({ event }) => failedBy(event.eventId, 'revoked'));
+    const inTime = run.filter((candidate) => !isLate(candidate));
+    const first = inTime[0]?.event;
+    if (!first) return late;
+    const readers = await unit.get<ReadersRecord>(keys.readers(channelId));
     const outcome = verifyRun(
       chain,
-      run.map((candidate) => candidate.incoming),
-      context,
+      inTime.map((candidate) => candidate.incoming),
+      {
+        minEpoch: minEpochAt(channel, first.seq),
+        minCreatedAt: minCreatedAt(channel, first.seq),
+        removedFromEpoch: readers?.removed[first.senderAccountId],
+        now: input.now,
+      },
     );
     unit.put(key, outcome.chain);
-    const gaps = new Set(
-      findLinkGaps(outcome.chain).flatMap((gap) => (gap.kind === 'missing' ? [gap.beforeIter] : [])),
-    );
+    const gaps = missingBefore(outcome.chain, { channel, stubs: stubsOf(input.events) });
     const results = outcome.results.map((result, at): DecryptResult => {
-      const event = run[at]!.event;
+      const { event } = inTime[at]!;
       if (!result.ok) return failedBy(event.eventId, result.code);
       channel = noteEvent(channel, event);
       return keep(unit, event, {
@@ -241,9 +214,9 @@ export class Decrypting {
         missingBefore: gaps.has(result.opened.iter) ? 1 : 0,
       });
     });
-    unit.put(keys.channel(input.channelId), channel);
-    if (outcome.chain.skipped.length > chain.skipped.length) await boundSkipped(unit, input.channelId);
-    return results;
+    unit.put(keys.channel(channelId), channel);
+    if (outcome.chain.skipped.length > chain.skipped.length) await boundSkipped(unit, channelId);
+    return [...late, ...results];
   }
 
   /** No key for this chain: it is asked for, refused, or older than this device. */
@@ -253,8 +226,8 @@ export class Decrypting {
     { input, run }: { input: Input; run: Candidate[] },
   ): Promise<DecryptResult[]> {
     const chainId = run[0]!.view.chain!.chainId;
-    const code = await unit.get<WithheldCode>(keys.withheld(chainId));
-    const certs = await unit.get<readonly CertRecord[]>(keys.certs(chainId));
+    const code = await unit.get<WithheldCode>(keys.withheld(input.channelId, chainId));
+    const certs = await unit.get<readonly string[]>(keys.certs(input.channelId, chainId));
     const results: DecryptResult[] = [];
     for (const { event, view } of run) {
       const { eventId } = event;
@@ -287,78 +260,15 @@ export class Decrypting {
   }
 }
 
-/** A certificate as the server showed it; null for one that is malformed or of another channel. */
-function readCert(text: string, channelId: ChannelId): { chainId: Uint8Array; record: CertRecord } | null {
+/** False for a conversation that was another one before: nothing in it is shown (A76). */
+async function isAsPinned(unit: UnitOfWork, own: Own, input: Input): Promise<boolean> {
+  const { channelId, members } = input;
   try {
-    const bytes = fromBase64Url(text);
-    const cert = parseChainCert(bytes);
-    if (bytesToUuid(cert.channelId) !== channelId) return null;
-    return { chainId: cert.chainId, record: { channelId, bytes, hash: idKey(H(bytes)) } };
+    if (members) await requirePinned(unit, own, { channelId, kind: 'dm', members });
+    const pin = await unit.get<PinRecord>(keys.pin(channelId));
+    return pin?.kind !== 'dm' || members !== null;
   } catch (error) {
     codeOf(error);
-    return null;
-  }
-}
-
-/** Checks the envelope against the server's own words about the event, and that its sender is known. */
-async function prepare(
-  unit: UnitOfWork,
-  _own: Own,
-  { event, input }: { event: ChannelEvent; input: Input },
-): Promise<Candidate | DecryptResult> {
-  const { eventId } = event;
-  const envelope = fromBase64Url(event.envelope ?? '');
-  let view: EnvelopeView;
-  try {
-    view = parseEnvelopeHeader(envelope);
-  } catch (error) {
-    return failed(eventId, codeOf(error) === 'unsupported' ? 'unsupported' : 'not_encrypted');
-  }
-  if (view.mode !== (input.members ? 'dm' : 'group')) return failed(eventId, 'not_encrypted');
-  const ref = view.ref ? bytesToUuid(view.ref) : null;
-  const agrees =
-    bytesToUuid(view.channelId) === input.channelId &&
-    event.channelId === input.channelId &&
-    bytesToUuid(view.eventId) === eventId &&
-    view.class === event.class &&
-    ref === event.refId &&
-    view.epoch === event.epoch;
-  if (!agrees) return failed(eventId, 'changed_on_the_way');
-  if (input.members && !input.members.includes(event.senderAccountId)) return failed(eventId, 'wrong_sender');
-  const peer = await unit.get<PeerRecord>(keys.peer(event.senderAccountId));
-  if (!peer) return { eventId, status: 'pending', reason: 'log_missing' };
-  if (peer.alarm === 'reset') return { eventId, status: 'pending', reason: 'identity_hold' };
-  const sender = { aid: peer.log.aid, deviceId: uuidToBytes(event.senderDeviceId) };
-  return { event, view, incoming: { envelope, seq: event.seq, createdAt: event.createdAt, sender } };
-}
-
-/** Stores what was opened and answers it. The account named is the one whose keys it verified under. */
-function keep(
-  unit: UnitOfWork,
-  event: ChannelEvent,
-  { opened, missingBefore }: { opened: OpenedEvent; missingBefore: number },
-): DecryptResult {
-  const { eventId, senderDeviceId } = event;
-  const senderAccountId: AccountId = event.senderAccountId;
-  if (!equalBytes(opened.header.eventId, uuidToBytes(eventId)))
-    throw new CryptoError('mismatch', 'another event');
-  const content = fromWire(opened.content);
-  const { contentBytes, frankKey } = opened;
-  const record: PlainRecord = {
-    content,
-    senderAccountId,
-    senderDeviceId,
-    missingBefore,
-    contentBytes,
-    frankKey,
-  };
-  unit.put(keys.plain(eventId), record);
-  return { eventId, status: 'decrypted', content, senderAccountId, senderDeviceId, missingBefore };
-}
-
-async function boundSkipped(unit: UnitOfWork, channelId: ChannelId): Promise<void> {
-  const chains = await unit.list<ReceiverChain>(keys.chains(channelId));
-  for (const chain of boundSkippedKeys([...chains.values()])) {
-    unit.put(keys.chain(channelId, chain.owner, chain.chainId), chain);
+    return false;
   }
 }

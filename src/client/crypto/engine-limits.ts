@@ -7,6 +7,8 @@ export const PACKETS_PER_SEND = 64;
 export const MAX_OLD_OWN_CHAINS = 8;
 /** Packets parked until a log or a certificate arrives. */
 export const MAX_PARKED = 500;
+/** Of these, from one device: nobody's waiting packets push out everybody else's. */
+export const MAX_PARKED_PER_DEVICE = 100;
 /** How often a parked packet is tried again before it is given up. */
 export const MAX_PARKED_TRIES = 3;
 /** A missing chain is asked for at most once in this time … */
@@ -16,5 +18,13 @@ export const ASKS_PER_HOUR = 6;
 export const HOUR_MS = 60 * MINUTE;
 /** Epoch boundaries remembered per channel. */
 export const MAX_EPOCHS = 64;
+/** Removed accounts remembered per channel. */
+export const MAX_REMOVED = 1000;
+/** Requests for chains waiting for an answer. */
+export const MAX_REQUESTS = 200;
+/** Message keys of one device that wait for their message. */
+export const MAX_WAITING_DM_KEYS = 2048;
+/** A new prekey set for a server that says the last one is gone or used up, at most this often. */
+export const PREKEYS_AGAIN_MS = 5 * MINUTE;
 /** Different certificates kept for one chain id: a server that shows more is lying about all but one. */
 export const MAX_CERTS_PER_CHAIN = 4;

@@ -1,14 +1,5 @@
 // The engine behind the crypto worker: every call of CryptoApi over one record store. Runs wherever the store does;
 // no DOM, no clock, no network.
-import {
-  confirmPrekeyUpload,
-  fromBase64Url,
-  makePrekeySet,
-  prekeyDuty,
-  toBase64Url,
-  type PrekeyRecord,
-} from '#crypto/index.ts';
-import type { PrekeyStatus } from '#shared/devices.ts';
 import type { ChannelId } from '#shared/ids.ts';
 import { Accounts } from './accounts.ts';
 import { Decrypting } from './decrypting.ts';
@@ -16,34 +7,11 @@ import { EngineCore, type EngineOptions } from './engine-core.ts';
 import { Identities } from './identities.ts';
 import { KeyRequests } from './key-requests.ts';
 import { PairwiseLink } from './pairwise-link.ts';
+import { prekeyCalls } from './prekey-calls.ts';
 import type { CryptoApi, Draft } from './protocol.ts';
 import { Receiving } from './receiving.ts';
 import { keys } from './records.ts';
 import { Sending } from './sending.ts';
-
-/** Publishing prekeys: the pending upload is stored first and repeated byte-identical until it is confirmed. */
-function prekeyCalls(core: EngineCore): Pick<CryptoApi, 'preparePrekeys' | 'prekeysPublished'> {
-  return {
-    preparePrekeys: ({ status, now }: { status: PrekeyStatus; now: number }) =>
-      core.run(async (unit, own) => {
-        const record = await unit.get<PrekeyRecord>(keys.prekeys);
-        if (!record) return null;
-        const setHash = status.setHash === null ? null : fromBase64Url(status.setHash);
-        const duty = prekeyDuty(record, { ...status, setHash }, now);
-        if (duty === null) return null;
-        const next =
-          duty === 'retry' ? record : makePrekeySet(record, { device: own.self.secrets, now }, core.rng);
-        unit.put(keys.prekeys, next);
-        const { pending } = next;
-        return pending && { set: toBase64Url(pending.set), units: pending.units.map(toBase64Url) };
-      }),
-    prekeysPublished: () =>
-      core.run(async (unit) => {
-        const record = await unit.get<PrekeyRecord>(keys.prekeys);
-        if (record?.pending) unit.put(keys.prekeys, confirmPrekeyUpload(record, record.pending.setId));
-      }),
-  };
-}
 
 /** The outbox's rows. Event ids are time-ordered, so key order is the order of writing. */
 function draftCalls(core: EngineCore): Pick<CryptoApi, 'keepDraft' | 'dropDraft' | 'drafts'> {

@@ -35,6 +35,17 @@ function extend(
   return log;
 }
 
+/** Whether these entries are a log of this account that verifies from its genesis on. */
+function isWholeLog(accountId: AccountId, entries: readonly Uint8Array[]): boolean {
+  try {
+    extend(accountId, null, entries);
+    return true;
+  } catch (error) {
+    codeOf(error);
+    return false;
+  }
+}
+
 export class Identities implements IdentityCalls {
   readonly #core: EngineCore;
 
@@ -60,23 +71,37 @@ export class Identities implements IdentityCalls {
     entries: readonly Uint8Array[],
   ): Promise<IdentityAlarm | null> {
     const known = await unit.get<PeerRecord>(keys.peer(accountId));
-    if (entries.length === 0) return null;
+    if (!known && entries.length === 0) return null;
     try {
+      // The known head itself is always asked for again, so a server without it shows less than it did before.
+      if (entries.length === 0) throw new CryptoError('truncated', 'log ends before the known head');
       const log = extend(accountId, known?.log ?? null, entries);
-      // A server that showed too short a log and now shows the whole one took nothing back for good.
-      const kept = known?.alarm === 'truncated' ? null : (known?.alarm ?? null);
-      unit.put(keys.peer(accountId), { log, alarm: kept, offered: null } satisfies PeerRecord);
+      if (known?.behind && log.headSeq === known.log.headSeq)
+        throw new CryptoError('truncated', 'log ends before the head its own device named');
+      // Two logs that both exist cannot be taken back; anything else the server showed meanwhile, it took back.
+      const alarm = known?.alarm === 'fork' ? 'fork' : null;
+      unit.put(keys.peer(accountId), { log, alarm, offered: null, behind: false } satisfies PeerRecord);
       unit.put(keys.aid(log.aid), accountId);
       return null;
     } catch (error) {
-      const code = codeOf(error);
-      const kind = Object.hasOwn(alarmOf, code) ? alarmOf[code as keyof typeof alarmOf] : 'invalid';
-      if (known && kind !== 'invalid') {
-        const offered = kind === 'reset' ? entries : null;
-        unit.put(keys.peer(accountId), { log: known.log, alarm: kind, offered } satisfies PeerRecord);
-      }
-      return { accountId, kind, blocked: isBlocked(kind) };
+      return this.#alarm(unit, known, { accountId, entries, code: codeOf(error) });
     }
+  }
+
+  #alarm(
+    unit: UnitOfWork,
+    known: PeerRecord | undefined,
+    shown: { accountId: AccountId; entries: readonly Uint8Array[]; code: string },
+  ): IdentityAlarm {
+    const { accountId, entries, code } = shown;
+    const found = Object.hasOwn(alarmOf, code) ? alarmOf[code as keyof typeof alarmOf] : 'invalid';
+    const isReset = found === 'reset' && isWholeLog(accountId, entries);
+    const kind = isReset ? 'reset' : known?.alarm === 'fork' || found === 'reset' ? 'fork' : found;
+    if (known) {
+      const offered = isReset ? entries : null;
+      unit.put(keys.peer(accountId), { ...known, alarm: kind, offered } satisfies PeerRecord);
+    }
+    return { accountId, kind, blocked: isBlocked(kind) };
   }
 
   logsNeeded({
@@ -110,11 +135,13 @@ export class Identities implements IdentityCalls {
   }
 
   acceptIdentity({ accountId }: { accountId: AccountId }): Promise<void> {
-    return this.#core.run(async (unit) => {
+    return this.#core.run(async (unit, own) => {
       const peer = await unit.get<PeerRecord>(keys.peer(accountId));
-      if (!peer?.offered) throw new CryptoError('not_allowed', 'no identity waits to be accepted');
+      // The own identity is what the vault holds; nobody may talk this device into another one.
+      if (!peer?.offered || accountId === own.self.accountId)
+        throw new CryptoError('not_allowed', 'no identity waits to be accepted');
       const log = openAccountLog(peer.offered);
-      unit.put(keys.peer(accountId), { log, alarm: null, offered: null } satisfies PeerRecord);
+      unit.put(keys.peer(accountId), { log, alarm: null, offered: null, behind: false } satisfies PeerRecord);
       unit.put(keys.aid(log.aid), accountId);
     });
   }

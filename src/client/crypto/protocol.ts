@@ -138,12 +138,15 @@ export interface MissingKeys {
 export interface ReceiveReport {
   /** Mailbox seqs whose packets are committed here, opened or parked (or worthless), and may be acknowledged. */
   readonly done: readonly number[];
-  /** Accounts whose log is needed before parked packets can be opened; feed `ingestLogs`, then call again with none. */
+  /** Accounts whose log is needed before parked packets can be opened, or of which a peer knows a newer one; feed
+   *  `ingestLogs`, then call again with none. */
   readonly needLogs: readonly { readonly accountId: AccountId; readonly fromSeq: number }[];
   /** Conversations in which parked messages may open now. */
   readonly unlocked: readonly ChannelId[];
   /** Requests from peers for chains of ours; answer with `answerRequests` once the readers are known. */
   readonly requested: readonly ChannelId[];
+  /** Packets proved that two logs of an account exist. */
+  readonly alarms: readonly IdentityAlarm[];
 }
 
 export interface DeviceView {

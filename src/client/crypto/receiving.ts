@@ -14,7 +14,6 @@ import {
   parseChainCert,
   sessionSetKey,
   uuidToBytes,
-  verifyChainCert,
   type PairwisePayload,
   type PairwiseResult,
   type PrekeyRecord,
@@ -24,9 +23,18 @@ import {
 } from '#crypto/index.ts';
 import type { AccountId, ChannelId } from '#shared/ids.ts';
 import type { MailboxPacket } from '#shared/mailbox.ts';
-import { MAX_PARKED, MAX_PARKED_TRIES } from './engine-limits.ts';
+import { MAX_PARKED_TRIES, MAX_REQUESTS } from './engine-limits.ts';
 import { codeOf, type EngineCore, type Own } from './engine-core.ts';
-import type { ReceiveReport } from './protocol.ts';
+import type { IdentityAlarm, ReceiveReport } from './protocol.ts';
+import {
+  judgeHeads,
+  keepDmKey,
+  makeRoom,
+  raiseFork,
+  storeInstalled,
+  verifiedCert,
+  type WantedLog,
+} from './received.ts';
 import {
   keys,
   type AskedRecord,
@@ -39,17 +47,17 @@ import {
 import type { UnitOfWork } from './unit-of-work.ts';
 
 /** What one packet led to. */
-type Outcome =
-  | { readonly kind: 'opened'; readonly unlocked: ChannelId | null; readonly requested: ChannelId | null }
-  | { readonly kind: 'dropped' }
-  | { readonly kind: 'parked'; readonly log: { accountId: AccountId; fromSeq: number } | null };
+interface Outcome {
+  readonly unlocked?: ChannelId;
+  readonly requested?: ChannelId;
+  readonly alarm?: IdentityAlarm;
+  readonly logs?: readonly WantedLog[];
+  /** Why it has to wait. */
+  readonly park?: Pick<ParkedRecord, 'waitsFor' | 'certHash'>;
+}
 
-const dropped: Outcome = { kind: 'dropped' };
-const opened = (rest: { unlocked?: ChannelId; requested?: ChannelId } = {}): Outcome => ({
-  kind: 'opened',
-  unlocked: rest.unlocked ?? null,
-  requested: rest.requested ?? null,
-});
+/** Opened without further consequence, or worthless: nothing that could be done about it later. */
+const done: Outcome = {};
 
 interface Opening {
   readonly own: Own;
@@ -68,60 +76,59 @@ export class Receiving {
     this.#waiting = waiting;
   }
 
-  /** New packets, after another try of what is parked. One packet is one commit. */
+  /** New packets, after another try of those that wait for a log. One packet is one commit. */
   async receivePackets(input: { packets: readonly MailboxPacket[]; now: number }): Promise<ReceiveReport> {
     const { packets, now } = input;
-    const report = { done: [] as number[], logs: new Map<AccountId, number>() };
-    const unlocked = new Set<ChannelId>();
-    const requested = new Set<ChannelId>();
-    const parked = await this.#core.run(async (unit) => [
-      ...(await unit.list<ParkedRecord>(keys.parkedAll)).values(),
-    ]);
+    const logs = new Map<AccountId, number>();
+    const [unlocked, requested] = [new Set<ChannelId>(), new Set<ChannelId>()];
+    const alarms: IdentityAlarm[] = [];
+    const parked = await this.#parked();
     const fresh = packets.map((packet): ParkedRecord => ({
       packet,
       waitsFor: 'log',
       certHash: null,
       tries: 0,
     }));
-    for (const item of [...parked, ...fresh]) {
-      const outcome = await this.#take(item, { now, room: parked.length < MAX_PARKED });
-      if (outcome.kind === 'opened' && outcome.unlocked) unlocked.add(outcome.unlocked);
-      if (outcome.kind === 'opened' && outcome.requested) requested.add(outcome.requested);
-      if (outcome.kind === 'parked' && outcome.log)
-        report.logs.set(outcome.log.accountId, outcome.log.fromSeq);
-      if (fresh.includes(item)) report.done.push(item.packet.seq);
+    for (const item of [...parked.filter(({ waitsFor }) => waitsFor !== 'cert'), ...fresh]) {
+      const outcome = await this.#take(item, now);
+      if (outcome.unlocked) unlocked.add(outcome.unlocked);
+      if (outcome.requested) requested.add(outcome.requested);
+      if (outcome.alarm) alarms.push(outcome.alarm);
+      for (const { accountId, fromSeq } of outcome.logs ?? []) logs.set(accountId, fromSeq);
     }
-    const needLogs = [...report.logs].map(([accountId, fromSeq]) => ({ accountId, fromSeq }));
-    return { done: report.done, needLogs, unlocked: [...unlocked], requested: [...requested] };
+    return {
+      done: packets.map((packet) => packet.seq),
+      needLogs: [...logs].map(([accountId, fromSeq]) => ({ accountId, fromSeq })),
+      unlocked: [...unlocked],
+      requested: [...requested],
+      alarms,
+    };
   }
 
   /** Opens what waited for this certificate. */
   async retryFor(certHashes: readonly string[], now: number): Promise<void> {
-    const parked = await this.#core.run(async (unit) => [
-      ...(await unit.list<ParkedRecord>(keys.parkedAll)).values(),
-    ]);
-    for (const item of parked) {
-      if (item.certHash !== null && certHashes.includes(item.certHash))
-        await this.#take(item, { now, room: true });
+    for (const item of await this.#parked()) {
+      if (item.certHash !== null && certHashes.includes(item.certHash)) await this.#take(item, now);
     }
   }
 
-  #take(item: ParkedRecord, { now, room }: { now: number; room: boolean }): Promise<Outcome> {
+  #parked(): Promise<ParkedRecord[]> {
+    return this.#core.run(async (unit) => [...(await unit.list<ParkedRecord>(keys.parkedAll)).values()]);
+  }
+
+  #take(item: ParkedRecord, now: number): Promise<Outcome> {
     return this.#core.run(async (unit, own) => {
       const key = keys.parked(item.packet.seq);
-      const isKnown = (await unit.get<ParkedRecord>(key)) !== undefined;
       const outcome = await this.#open(unit, own, { item, now });
-      if ('park' in outcome) {
-        const tries = item.tries + (outcome.park.waitsFor === 'log' ? 1 : 0);
-        if (tries > MAX_PARKED_TRIES || (!isKnown && !room)) {
-          unit.remove(key);
-          return dropped;
-        }
-        unit.put(key, { ...item, ...outcome.park, tries } satisfies ParkedRecord);
-        return { kind: 'parked', log: outcome.log };
+      const { park } = outcome;
+      const tries = item.tries + (park?.waitsFor === 'log' ? 1 : 0);
+      if (park && tries <= MAX_PARKED_TRIES) {
+        await makeRoom(unit, item.packet);
+        unit.put(key, { ...item, ...park, tries } satisfies ParkedRecord);
+        return outcome;
       }
-      if (isKnown) unit.remove(key);
-      return outcome;
+      if ((await unit.get<ParkedRecord>(key)) !== undefined) unit.remove(key);
+      return park ? done : outcome;
     });
   }
 
@@ -129,29 +136,21 @@ export class Receiving {
     unit: UnitOfWork,
     own: Own,
     { item, now }: { item: ParkedRecord; now: number },
-  ): Promise<
-    | Outcome
-    | {
-        park: Pick<ParkedRecord, 'waitsFor' | 'certHash'>;
-        log: { accountId: AccountId; fromSeq: number } | null;
-      }
-  > {
+  ): Promise<Outcome> {
     const { packet } = item;
     const accountId = packet.senderAccountId;
     const peer = await unit.get<PeerRecord>(keys.peer(accountId));
     const deviceId = uuidToBytes(packet.senderDeviceId);
-    const needsLog = {
-      park: { waitsFor: 'log', certHash: null } as const,
-      log: { accountId, fromSeq: peer?.log.headSeq ?? 0 },
-    };
-    if (!peer || (!findDevice(peer.log, deviceId) && item.tries < MAX_PARKED_TRIES)) return needsLog;
-    if (peer.alarm !== null) return { ...needsLog, log: null };
-    const setKey = sessionSetKey(peer.log.aid, deviceId);
-    const set = (await unit.get<SessionSet>(setKey)) ?? null;
+    const log = { accountId, fromSeq: peer?.log.headSeq ?? 0 };
+    // Nothing a held or blocked person sends counts; if they are accepted, it is opened then.
+    if (peer && peer.alarm !== null) return { park: { waitsFor: 'identity', certHash: null } };
+    const waitForLog = { park: { waitsFor: 'log', certHash: null }, logs: [log] } as const;
+    if (!peer || !findDevice(peer.log, deviceId)) return waitForLog;
     const prekeys = await unit.get<PrekeyRecord>(keys.prekeys);
-    if (!prekeys) return dropped;
+    if (!prekeys) return done;
+    const setKey = sessionSetKey(peer.log.aid, deviceId);
     try {
-      const result = decryptPairwise(set, {
+      const result = decryptPairwise((await unit.get<SessionSet>(setKey)) ?? null, {
         packet: fromBase64Url(packet.bytes),
         self: own.local,
         peerLog: peer.log,
@@ -160,32 +159,21 @@ export class Receiving {
         now,
       });
       const outcome = await this.#apply(unit, { own, result, peerAccountId: accountId, now });
-      if ('park' in outcome) return outcome;
+      if (outcome.park) return outcome;
       unit.put(setKey, result.record);
       if (result.prekeys !== prekeys) unit.put(keys.prekeys, result.prekeys);
-      this.#judgeHeads(unit, peer, { accountId, result });
-      return outcome;
+      return { ...outcome, ...judgeHeads(unit, own, { peer, accountId, result }) };
     } catch (error) {
-      // The sender may have written under a newer log of theirs than ours: look once, then give up.
-      const isOldLog = codeOf(error) === 'mismatch' && item.tries === 0;
-      return isOldLog ? needsLog : dropped;
+      const code = codeOf(error);
+      if (code === 'fork') return raiseFork(unit, accountId, peer);
+      // A head newer than the log known here, the sender's or the own one: look, then try again.
+      const ownLog = { accountId: own.self.accountId, fromSeq: own.log.headSeq };
+      const isOldLog = code === 'truncated' || code === 'mismatch';
+      return isOldLog ? { ...waitForLog, logs: [log, ownLog] } : done;
     }
   }
 
-  /** A packet that proves two logs exist stops everything with that person. */
-  #judgeHeads(
-    unit: UnitOfWork,
-    peer: PeerRecord,
-    { accountId, result }: { accountId: AccountId; result: PairwiseResult },
-  ): void {
-    if (result.heads.peerLog === 'fork')
-      unit.put(keys.peer(accountId), { ...peer, alarm: 'fork' } satisfies PeerRecord);
-  }
-
-  async #apply(
-    unit: UnitOfWork,
-    opening: Opening,
-  ): Promise<Outcome | { park: { waitsFor: 'cert'; certHash: string }; log: null }> {
+  async #apply(unit: UnitOfWork, opening: Opening): Promise<Outcome> {
     const payload = decodePairwise(opening.result.packet);
     switch (payload.kind) {
       case 'chain':
@@ -194,27 +182,29 @@ export class Receiving {
         return this.#installForwarded(unit, opening, payload);
       case 'dm-key': {
         const key = acceptDmKey(opening.result.packet);
-        unit.put(keys.dmKey(key.eventId), key);
+        await keepDmKey(unit, key);
         const channelId = this.#waiting.get(idKey(key.eventId));
-        return opened(channelId ? { unlocked: channelId } : {});
+        return channelId ? { unlocked: channelId } : done;
       }
       case 'key-request': {
         const { packet } = opening.result;
         const channelId = bytesToUuid(payload.channelId) as ChannelId;
         const { peerAccountId } = opening;
         const record: RequestRecord = { request: payload, peer: packet.peer, peerAccountId };
+        if ((await unit.list(keys.requestsAll)).size >= MAX_REQUESTS) return done;
         unit.put(keys.request(channelId, payload.chainId, packet.peer), record);
-        return opened({ requested: channelId });
+        return { requested: channelId };
       }
       case 'withheld': {
         const channelId = bytesToUuid(payload.channelId) as ChannelId;
         const asked = await unit.get<AskedRecord>(keys.asked(channelId, payload.chainId));
         // Only who was asked may refuse: anybody else could make messages look lost.
         const { sender } = opening.result;
-        if (asked?.owner.accountId !== opening.peerAccountId) return opened();
-        if (asked.owner.deviceId !== bytesToUuid(sender.deviceId)) return opened();
-        unit.put(keys.withheld(payload.chainId), payload.code);
-        return opened({ unlocked: channelId });
+        if (asked?.owner.accountId !== opening.peerAccountId) return done;
+        if (asked.owner.deviceId !== bytesToUuid(sender.deviceId)) return done;
+        unit.put(keys.withheld(channelId, payload.chainId), payload.code);
+        unit.remove(keys.asked(channelId, payload.chainId));
+        return { unlocked: channelId };
       }
     }
   }
@@ -223,11 +213,10 @@ export class Receiving {
     unit: UnitOfWork,
     { result, now }: Opening,
     payload: Extract<PairwisePayload, { kind: 'chain' }>,
-  ): Promise<Outcome | { park: { waitsFor: 'cert'; certHash: string }; log: null }> {
+  ): Promise<Outcome> {
     const certHash = idKey(payload.certHash);
-    const known = await unit.get<readonly CertRecord[]>(keys.certs(payload.chainId));
-    const record = known?.find((cert) => cert.hash === certHash);
-    if (!record) return { park: { waitsFor: 'cert', certHash }, log: null };
+    const record = await unit.get<CertRecord>(keys.cert(certHash));
+    if (!record) return { park: { waitsFor: 'cert', certHash } };
     const cert = await verifiedCert(unit, record, {
       aid: result.sender.aid,
       deviceId: result.sender.deviceId,
@@ -235,8 +224,8 @@ export class Receiving {
     });
     const existing = await this.#existing(unit, record.channelId, cert);
     const installed = installChain(result.packet, { cert, existing, now });
-    storeInstalled(unit, record.channelId, installed);
-    return opened({ unlocked: record.channelId });
+    await storeInstalled(unit, record.channelId, installed);
+    return { unlocked: record.channelId };
   }
 
   async #installForwarded(
@@ -260,33 +249,11 @@ export class Receiving {
     const existing = await this.#existing(unit, channelId, cert);
     const channel = await unit.get<ChannelRecord>(keys.channel(channelId));
     const context = { cert, existing, now, ownAid: own.device.aid, historyUpTo: channel?.headSeq ?? 0 };
-    storeInstalled(unit, channelId, installForwardedChain(result.packet, context));
-    return opened({ unlocked: channelId });
+    await storeInstalled(unit, channelId, installForwardedChain(result.packet, context));
+    return { unlocked: channelId };
   }
 
   async #existing(unit: UnitOfWork, channelId: ChannelId, cert: VerifiedChainCert): Promise<ReceiverChain[]> {
     return [...(await unit.list<ReceiverChain>(keys.chainsOf(channelId, cert))).values()];
   }
-}
-
-/** Checks a certificate for this owner; an epoch beyond what the channel has reached is refused (A63). */
-async function verifiedCert(
-  unit: UnitOfWork,
-  record: CertRecord,
-  owner: { aid: Uint8Array; deviceId: Uint8Array; devicePublicKey: Uint8Array },
-): Promise<VerifiedChainCert> {
-  const channel = await unit.get<ChannelRecord>(keys.channel(record.channelId));
-  const maxEpoch = channel?.maxEpoch ?? 0;
-  return verifyChainCert(record.bytes, { channelId: uuidToBytes(record.channelId), ...owner, maxEpoch });
-}
-
-function storeInstalled(
-  unit: UnitOfWork,
-  channelId: ChannelId,
-  installed: ReturnType<typeof installChain>,
-): void {
-  for (const chain of [installed.chain, ...installed.archived]) {
-    unit.put(keys.chain(channelId, chain.owner, chain.chainId), chain);
-  }
-  for (const chain of installed.evicted) unit.remove(keys.chain(channelId, chain.owner, chain.chainId));
 }

@@ -28,6 +28,8 @@ export interface PeerRecord {
   readonly alarm: IdentityAlarm['kind'] | null;
   /** After a reset: the whole new log, waiting for a person's decision. */
   readonly offered: readonly Uint8Array[] | null;
+  /** A device of the account vouched for a longer log than the server has shown so far (A03). */
+  readonly behind: boolean;
 }
 
 /** The own chain of a channel and from where each device was given it. */
@@ -54,15 +56,19 @@ export interface PlainRecord {
   readonly senderAccountId: AccountId;
   readonly senderDeviceId: DeviceId;
   readonly missingBefore: number;
+  /** Where and as what it was opened: the same id under other bytes is another event. */
+  readonly channelId: ChannelId;
+  /** H(envelope) */
+  readonly envelopeHash: Uint8Array;
   /** Opens the commitment: what a report would show. */
   readonly frankKey: Uint8Array;
   readonly contentBytes: Uint8Array;
 }
 
-/** A packet that cannot be opened yet: its sender's log or its chain's certificate is not here. */
+/** A packet that cannot be opened yet: a log or its chain's certificate is not here, or its sender is held. */
 export interface ParkedRecord {
   readonly packet: MailboxPacket;
-  readonly waitsFor: 'log' | 'cert';
+  readonly waitsFor: 'log' | 'cert' | 'identity';
   /** H(certificate), hex, when waiting for one. */
   readonly certHash: string | null;
   readonly tries: number;
@@ -75,6 +81,22 @@ export interface ChannelRecord {
   readonly epochs: readonly { readonly epoch: number; readonly fromSeq: number }[];
   readonly headSeq: number;
   readonly headAt: number;
+  /** Newest stretch of the log of which every event was shown to this device. */
+  readonly covered: { readonly from: number; readonly to: number } | null;
+}
+
+/** What a conversation was when this device first met it; a server cannot make it another one (A76). */
+export type PinRecord =
+  | { readonly kind: 'group' }
+  /** Both accounts, sorted. */
+  | { readonly kind: 'dm'; readonly members: readonly AccountId[] };
+
+/** Who may write, as the server named the readers at `epoch`, and who was removed since this device knows. */
+export interface ReadersRecord {
+  readonly epoch: number;
+  readonly readers: readonly AccountId[];
+  /** Account → first epoch it may no longer write in. */
+  readonly removed: Readonly<Record<string, number>>;
 }
 
 export interface CertRecord {
@@ -104,11 +126,17 @@ const hexOf = (uuid: string): string => idKey(uuidToBytes(uuid));
 export const keys = {
   self: 'self',
   prekeys: 'prekeys',
+  /** When a prekey set was last made, ms. */
+  prekeysMadeAt: 'prekeys-made-at',
+  /** Newest vault revision seen; outlives the device. */
+  vaultRevision: 'vault-revision',
   peer: (accountId: AccountId) => `peer/${hexOf(accountId)}`,
   /** AID → account id. */
   aid: (aid: Uint8Array) => `aid/${idKey(aid)}`,
   knownSet: (address: string) => `prekey-set/${address}`,
   channel: (channelId: ChannelId) => `channel/${hexOf(channelId)}`,
+  pin: (channelId: ChannelId) => `pin/${hexOf(channelId)}`,
+  readers: (channelId: ChannelId) => `readers/${hexOf(channelId)}`,
   ownChain: (channelId: ChannelId) => `own-chain/${hexOf(channelId)}`,
   oldChain: (channelId: ChannelId, chainId: Uint8Array) => `old-chain/${hexOf(channelId)}/${idKey(chainId)}`,
   oldChains: (channelId: ChannelId) => `old-chain/${hexOf(channelId)}/`,
@@ -117,15 +145,21 @@ export const keys = {
   chains: (channelId: ChannelId) => `chain/${hexOf(channelId)}/`,
   chain: (channelId: ChannelId, owner: PeerDevice, chainId: Uint8Array) =>
     `${keys.chainsOf(channelId, owner)}${idKey(chainId)}`,
-  /** Certificates the server showed for a chain id; the packet's hash says which one counts. */
-  certs: (chainId: Uint8Array) => `certs/${idKey(chainId)}`,
-  withheld: (chainId: Uint8Array) => `withheld/${idKey(chainId)}`,
+  /** One certificate by its hash (hex): a packet names the one that counts. */
+  cert: (hash: string) => `cert/${hash}`,
+  /** Hashes of the certificates the server showed for a chain of this channel. */
+  certs: (channelId: ChannelId, chainId: Uint8Array) => `certs/${hexOf(channelId)}/${idKey(chainId)}`,
+  withheld: (channelId: ChannelId, chainId: Uint8Array) => `withheld/${hexOf(channelId)}/${idKey(chainId)}`,
   asked: (channelId: ChannelId, chainId: Uint8Array) => `asked/${hexOf(channelId)}/${idKey(chainId)}`,
   askedIn: (channelId: ChannelId) => `asked/${hexOf(channelId)}/`,
   request: (channelId: ChannelId, chainId: Uint8Array, peer: PeerDevice) =>
     `request/${hexOf(channelId)}/${idKey(chainId)}/${idKey(peer.deviceId)}`,
   requestsIn: (channelId: ChannelId) => `request/${hexOf(channelId)}/`,
+  requestsAll: 'request/',
   dmKey: (eventId: Uint8Array) => `dm-key/${idKey(eventId)}`,
+  /** How many message keys a device ever brought, and the ring of those it may have waiting here. */
+  dmKeyCount: (address: string) => `dm-key-count/${address}`,
+  dmKeySlot: (address: string, slot: number) => `dm-key-slot/${address}/${slot}`,
   plain: (eventId: EventId) => `plain/${hexOf(eventId)}`,
   sent: (eventId: EventId) => `sent/${hexOf(eventId)}`,
   /** The one unacknowledged send of a channel. */

@@ -67,6 +67,7 @@ export class Keys {
   async conversation(channelId: ChannelId): Promise<ConversationRef> {
     const { structure, api } = this.#options;
     const channel = structure.channel(channelId);
+    if (!channel) throw new Error('not a conversation of this account');
     const head = structure.head(channelId);
     const known = this.#readers.get(channelId);
     const isCurrent = known && known.epoch >= head.epoch && known.devicesVersion >= head.devicesVersion;
@@ -74,7 +75,7 @@ export class Keys {
     if (!isCurrent) this.#noteReaders(readers);
     return {
       channelId,
-      kind: channel?.kind ?? 'text',
+      kind: channel.kind,
       epoch: readers.epoch,
       devicesVersion: readers.devicesVersion,
       readers: structure.membersOf(channelId) ?? readers.accountIds,
@@ -126,7 +127,15 @@ export class Keys {
     const { crypto, api, onAlarm } = this.#options;
     for (const accounts of slices(wanted, limits.accountLogsPerCall)) {
       const logs = await api().devices.logs.query({ accounts });
-      for (const alarm of await crypto.ingestLogs({ logs })) onAlarm(alarm);
+      const alarms = await crypto.ingestLogs({ logs });
+      // From its genesis on, to tell a person who began anew from a server that shows two logs.
+      const whole = alarms.map(({ accountId }) => ({ accountId, fromSeq: 0 }));
+      const isPartial = accounts.some(({ fromSeq }) => fromSeq > 0);
+      const settled =
+        isPartial && whole.length > 0
+          ? await crypto.ingestLogs({ logs: await api().devices.logs.query({ accounts: whole }) })
+          : alarms;
+      for (const alarm of settled) onAlarm(alarm);
     }
   }
 
@@ -160,13 +169,15 @@ export class Keys {
   }
 
   async #take(packets: readonly MailboxPacket[]): Promise<void> {
-    const { crypto, api, now, onUnlocked } = this.#options;
+    const { crypto, api, now, onUnlocked, onAlarm } = this.#options;
     let batch = packets;
     for (let round = 0; round < 4; round++) {
       const report = await crypto.receivePackets({ packets: batch, now: now() });
       if (report.done.length > 0) await api().mailbox.ack.mutate({ seqs: [...report.done] });
       for (const channelId of report.unlocked) onUnlocked(channelId);
-      for (const channelId of report.requested) await this.#answer(channelId);
+      for (const alarm of report.alarms) onAlarm(alarm);
+      // A request for a channel that is none of ours is answered by nobody; the others still are.
+      for (const channelId of report.requested) await this.#answer(channelId).catch(() => undefined);
       if (report.needLogs.length === 0) return;
       await this.#fetchLogs(report.needLogs);
       batch = [];
