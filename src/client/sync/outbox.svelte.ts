@@ -33,6 +33,8 @@ export class Outbox {
   readonly #options: OutboxOptions;
   readonly #rows = new SvelteMap<EventId, Draft>();
   readonly #busy = new Set<ChannelId>();
+  /** The server has them; their rows stay until the event arrives, but nothing of them is sent again. */
+  readonly #accepted = new Set<EventId>();
   readonly #tabs = new BroadcastChannel('chatalot-outbox');
 
   constructor(options: OutboxOptions) {
@@ -72,7 +74,12 @@ export class Outbox {
 
   /** The event arrived in the log: the optimistic row has done its work. */
   settle(eventId: EventId): void {
+    this.#accepted.delete(eventId);
     this.#rows.delete(eventId);
+  }
+
+  #isWaiting({ eventId, failure }: Draft): boolean {
+    return failure === null && !this.#accepted.has(eventId);
   }
 
   close(): void {
@@ -86,14 +93,16 @@ export class Outbox {
   async #reload(): Promise<void> {
     const drafts = await this.#options.crypto.drafts();
     const kept = new Set(drafts.map((draft) => draft.eventId));
-    for (const id of [...this.#rows.keys()]) if (!kept.has(id)) this.#rows.delete(id);
+    for (const id of [...this.#rows.keys()]) {
+      if (!kept.has(id) && !this.#accepted.has(id)) this.#rows.delete(id);
+    }
     for (const draft of drafts) this.#rows.set(draft.eventId, draft);
     this.drain();
   }
 
   drain(): void {
     if (!this.#options.keys.isLeader) return;
-    const waiting = [...this.#rows.values()].filter((row) => row.failure === null);
+    const waiting = [...this.#rows.values()].filter((row) => this.#isWaiting(row));
     for (const channelId of new Set(waiting.map((row) => row.channelId))) void this.#drainChannel(channelId);
   }
 
@@ -102,7 +111,7 @@ export class Outbox {
     this.#busy.add(channelId);
     try {
       for (;;) {
-        const next = this.of(channelId).find((row) => row.failure === null);
+        const next = this.of(channelId).find((row) => this.#isWaiting(row));
         if (!next || !(await this.#deliver(next))) return;
       }
     } finally {
@@ -117,7 +126,7 @@ export class Outbox {
       const step = await this.#attempt(draft);
       switch (step.kind) {
         case 'accepted':
-          await this.#accepted(draft, step.ack);
+          await this.#keepAccepted(draft, step.ack);
           return true;
         case 'refused':
           await this.#refused(draft, step.failure);
@@ -159,8 +168,9 @@ export class Outbox {
     }
   }
 
-  async #accepted({ channelId, eventId }: Draft, ack: SendAck): Promise<void> {
+  async #keepAccepted({ channelId, eventId }: Draft, ack: SendAck): Promise<void> {
     const { crypto, keys, onAccepted } = this.#options;
+    if (this.#rows.has(eventId)) this.#accepted.add(eventId);
     await crypto.acknowledge({ channelId, eventId });
     await crypto.dropDraft({ eventId });
     onAccepted(channelId, ack);
