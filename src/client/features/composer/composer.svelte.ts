@@ -111,16 +111,17 @@ export class Composer {
     if (this.text !== '' && this.#mode.kind !== 'edit') this.conversation.workspace.typing.say();
   }
 
-  readonly #query = $derived.by(() => (this.#isDismissed ? null : mentionQuery(this.text, this.#caret)));
-  readonly #suggestions = $derived.by(() => {
-    if (this.#query === null) return [];
-    const others = this.conversation.mentionable.filter((p) => p.accountId !== this.conversation.me);
-    return suggest(this.#query.query, others);
-  });
+  // Plain getters: this outlives the components that would own a derived value.
+  get #query(): { query: string; start: number } | null {
+    return this.#isDismissed ? null : mentionQuery(this.text, this.#caret);
+  }
 
   /** People the text before the caret may mean. */
   get suggestions(): readonly Mentionable[] {
-    return this.#suggestions;
+    const query = this.#query;
+    if (query === null) return [];
+    const others = this.conversation.mentionable.filter((p) => p.accountId !== this.conversation.me);
+    return suggest(query.query, others);
   }
 
   get picked(): number {
@@ -128,7 +129,7 @@ export class Composer {
   }
 
   movePick(step: 1 | -1): void {
-    const count = this.#suggestions.length;
+    const count = this.suggestions.length;
     if (count > 0) this.#picked = (this.#picked + step + count) % count;
   }
 
@@ -137,7 +138,7 @@ export class Composer {
   }
 
   /** Puts a name in place of what was typed; answers where the caret belongs. */
-  accept(person: Mentionable | undefined = this.#suggestions[this.#picked]): number {
+  accept(person: Mentionable | undefined = this.suggestions[this.#picked]): number {
     const query = this.#query;
     if (!person || !query) return this.#caret;
     const inserted = `@${person.username} `;

@@ -42,6 +42,8 @@ export type TimelineItem =
 export interface TimelineInput {
   readonly rows: readonly MessageRow[];
   readonly hasOlder: boolean;
+  /** The newest page is here, so what stands above its first message is known. */
+  readonly isReady: boolean;
   readonly outgoing: readonly Draft[];
   readonly notices: readonly ReaderNotice[];
   readonly me: AccountId | null;
@@ -104,8 +106,10 @@ class Builder {
   }
 
   build(): TimelineItem[] {
-    const { rows, hasOlder, outgoing } = this.#input;
-    this.items.push(hasOlder ? { kind: 'older', key: 'older' } : { kind: 'start', key: 'start' });
+    const { rows, hasOlder, isReady, outgoing } = this.#input;
+    if (hasOlder) this.items.push({ kind: 'older', key: 'older' });
+    // Not before it has something to show: the list forgets items without height.
+    else if (isReady) this.items.push({ kind: 'start', key: 'start' });
     for (const row of rows) this.#row(row);
     this.#endBefore();
     const shown = new Set(rows.map((row) => row.eventId));
@@ -185,8 +189,13 @@ export interface TimelineView {
   readonly prepended: boolean;
 }
 
-const firstContent = (items: readonly TimelineItem[]): TimelineItem | undefined =>
-  items.find((item) => item.kind === 'message' || item.kind === 'before');
+const isContent = (item: TimelineItem): boolean => item.kind === 'message' || item.kind === 'before';
+
+/** Messages came in above what was the first one. Lines that come and go there do not count. */
+function isPrepended(previous: readonly TimelineItem[], items: readonly TimelineItem[]): boolean {
+  const first = previous.find(isContent);
+  return first !== undefined && items.filter(isContent).findIndex((item) => item.key === first.key) > 0;
+}
 
 /** The next list after `previous`. */
 export function nextView(previous: TimelineView | null, input: TimelineInput): TimelineView {
@@ -195,8 +204,5 @@ export function nextView(previous: TimelineView | null, input: TimelineInput): T
     const old = known.get(item.key);
     return old && isSame(old, item) ? old : item;
   });
-  const first = previous && firstContent(previous.items);
-  const wasAt = first ? (previous?.items.findIndex((item) => item.key === first.key) ?? -1) : -1;
-  const isAt = first ? items.findIndex((item) => item.key === first.key) : -1;
-  return { items, prepended: wasAt >= 0 && isAt > wasAt };
+  return { items, prepended: previous !== null && isPrepended(previous.items, items) };
 }

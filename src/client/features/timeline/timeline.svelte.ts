@@ -17,6 +17,7 @@ export class Timeline {
   #unreadAfter = $state<number | null>(null);
   #isPlaced = $state(false);
   #flashed = $state<EventId | null>(null);
+  #isClosed = false;
   #reading: ReturnType<typeof setTimeout> | undefined;
   #flashing: ReturnType<typeof setTimeout> | undefined;
 
@@ -61,6 +62,7 @@ export class Timeline {
     this.#view = nextView(this.#view, {
       rows: log.rows,
       hasOlder: log.hasOlder,
+      isReady: log.status === 'ready',
       outgoing,
       notices: workspace.notices.get(channelId) ?? [],
       me,
@@ -78,6 +80,7 @@ export class Timeline {
     for (let page = 0; page < UNREAD_PAGES && unread > 0 && this.#startsAfter(readOrdinal); page++) {
       await log.loadOlder();
     }
+    if (this.#isClosed) return;
     if (unread > 0) this.#unreadAfter = readOrdinal;
     this.#isPlaced = true;
   }
@@ -119,11 +122,12 @@ export class Timeline {
   async seek(eventId: EventId): Promise<number> {
     const { log } = this.conversation;
     for (let page = 0; page < JUMP_PAGES; page++) {
+      if (this.#isClosed) return -1;
       const at = this.indexOf(eventId);
       if (at >= 0 || !log.hasOlder) return at;
       await log.loadOlder();
     }
-    return this.indexOf(eventId);
+    return this.#isClosed ? -1 : this.indexOf(eventId);
   }
 
   indexOf(key: string): number {
@@ -141,7 +145,13 @@ export class Timeline {
     return item?.kind === 'message' ? item : null;
   }
 
+  /** Its screen is gone: what is still under way changes nothing any more. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   close(): void {
+    this.#isClosed = true;
     clearTimeout(this.#reading);
     clearTimeout(this.#flashing);
   }
