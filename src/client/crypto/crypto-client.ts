@@ -2,6 +2,7 @@
 // a BroadcastChannel, so two tabs never advance one ratchet. Calls wait while leadership changes hands.
 import workerUrl from './crypto.worker.ts?worker&url';
 import { scriptUrl } from '#client/lib/trusted-types.ts';
+import type { AccountId } from '#shared/ids.ts';
 import type { CryptoAnswer, CryptoApi, CryptoCall } from './protocol.ts';
 
 // The rules of the timeline hold no keys and run in the page; this file is the folder's one door.
@@ -40,6 +41,8 @@ export interface CryptoClient {
   readonly api: CryptoApi;
   /** Becomes true in this tab when it is the leader; calls `lead` once. */
   readonly leading: Promise<void>;
+  /** Which account this tab works for: a tab that becomes leader opens it before it serves anybody. */
+  use(accountId: AccountId | null): void;
   close(): void;
 }
 
@@ -49,19 +52,33 @@ class Connection {
   readonly #waiting = new Map<number, Waiting>();
   readonly #forOthers = new Map<number, { to: string; id: number }>();
   #worker: Worker | null = null;
+  /** The worker has opened the account and takes calls. */
+  #isServing = false;
   #nextId = 1;
+  accountId: AccountId | null = null;
 
   constructor() {
     this.#channel.addEventListener('message', (event: MessageEvent<Message>) => this.#hear(event.data));
   }
 
   /** This tab has the lock: it hosts the worker and serves the others. */
-  lead(): void {
+  async lead(): Promise<void> {
     const worker = new Worker(scriptUrl(workerUrl), { type: 'module', name: 'crypto' });
     worker.addEventListener('message', (event: MessageEvent<CryptoAnswer>) => this.#answered(event.data));
     this.#worker = worker;
+    if (this.accountId !== null) await this.#open(worker, this.accountId);
+    this.#isServing = true;
     this.#tell({ kind: 'leader' });
     this.#resend();
+  }
+
+  /** The engine of a former leader had the account open; this one's must, before any other call reaches it. */
+  #open(worker: Worker, accountId: AccountId): Promise<unknown> {
+    const call: CryptoCall = { id: this.#nextId++, method: 'open', input: { accountId } };
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(call.id, { call, resolve, reject });
+      worker.postMessage(call);
+    });
   }
 
   call(method: keyof CryptoApi, input: unknown): Promise<unknown> {
@@ -82,8 +99,9 @@ class Connection {
   }
 
   #send(call: CryptoCall): void {
-    if (this.#worker) this.#worker.postMessage(call);
-    else this.#tell({ kind: 'call', from: this.#me, call });
+    if (this.#worker) {
+      if (this.#isServing) this.#worker.postMessage(call);
+    } else this.#tell({ kind: 'call', from: this.#me, call });
   }
 
   /** What a former leader did not answer is asked again: every call of the engine may be repeated. */
@@ -93,7 +111,7 @@ class Connection {
 
   #hear(message: Message): void {
     if (message.kind === 'leader' && !this.#worker) this.#resend();
-    else if (message.kind === 'call' && this.#worker) {
+    else if (message.kind === 'call' && this.#worker && this.#isServing) {
       const id = this.#nextId++;
       this.#forOthers.set(id, { to: message.from, id: message.call.id });
       this.#worker.postMessage({ ...message.call, id });
@@ -121,10 +139,10 @@ export function openCrypto(): CryptoClient {
   const connection = new Connection();
   const closing = new AbortController();
   const leading = new Promise<void>((resolve) => {
-    const hold = (): Promise<void> => {
-      connection.lead();
+    const hold = async (): Promise<void> => {
+      await connection.lead();
       resolve();
-      return new Promise((release) => closing.signal.addEventListener('abort', () => release()));
+      await new Promise<void>((release) => closing.signal.addEventListener('abort', () => release()));
     };
     const request = navigator.locks.request('chatalot-leader', { signal: closing.signal }, hold);
     request.catch((error: unknown) => {
@@ -139,5 +157,8 @@ export function openCrypto(): CryptoClient {
     closing.abort();
     connection.close();
   };
-  return { api, leading, close };
+  const use = (accountId: AccountId | null): void => {
+    connection.accountId = accountId;
+  };
+  return { api, leading, use, close };
 }

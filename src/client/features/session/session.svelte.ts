@@ -176,6 +176,7 @@ export class Session {
     if (deviceId === null) throw new CryptoCallError('keys');
     if (grant.deviceId !== deviceId) await this.#attach(grant);
     localStorage.setItem(ACCOUNT_KEY, accountId);
+    this.#crypto.use(accountId);
     const workspace = new Workspace({
       crypto: this.#crypto,
       token: () => this.#tokens.valid(),
@@ -241,6 +242,7 @@ export class Session {
     this.#workspace = null;
     this.#tokens.drop();
     localStorage.removeItem(ACCOUNT_KEY);
+    this.#crypto.use(null);
     this.#status = 'signed-out';
   }
 }
