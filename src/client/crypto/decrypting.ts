@@ -33,6 +33,7 @@ import {
   keys,
   type AskedRecord,
   type ChannelRecord,
+  type ParkedRecord,
   type PeerRecord,
   type PinRecord,
   type ReadersRecord,
@@ -55,12 +56,12 @@ export class Decrypting {
   }
 
   async decrypt(input: Input): Promise<readonly DecryptResult[]> {
-    const fresh = await this.#core.run((unit) => this.#learn(unit, input));
-    if (fresh.length > 0) await this.#receiving.retryFor(fresh, input.now);
+    const awaited = await this.#core.run((unit) => this.#learn(unit, input));
+    if (awaited.length > 0) await this.#receiving.retryFor(awaited, input.now);
     return this.#core.run((unit, own) => this.#open(unit, own, input));
   }
 
-  /** Takes certificates and the epoch the server names; answers the hashes of certificates not seen before. */
+  /** Takes certificates and the epoch the server names; answers the hashes of those that packets wait for. */
   async #learn(unit: UnitOfWork, input: Input): Promise<string[]> {
     const channel = (await unit.get<ChannelRecord>(keys.channel(input.channelId))) ?? EMPTY_CHANNEL;
     // An event may be here before the news of the epoch it was written under.
@@ -68,19 +69,21 @@ export class Decrypting {
     if (named > channel.maxEpoch) {
       unit.put(keys.channel(input.channelId), { ...channel, maxEpoch: named } satisfies ChannelRecord);
     }
-    const fresh: string[] = [];
+    const shown: string[] = [];
     for (const text of input.chainCerts) {
       const cert = readCert(text, input.channelId);
       if (!cert) continue;
       const key = keys.certs(input.channelId, cert.chainId);
       const known = (await unit.get<readonly string[]>(key)) ?? [];
       const { hash } = cert.record;
+      shown.push(hash);
       if (known.length >= MAX_CERTS_PER_CHAIN || known.includes(hash)) continue;
       unit.put(key, [...known, hash]);
       unit.put(keys.cert(hash), cert.record);
-      fresh.push(hash);
     }
-    return fresh;
+    if (shown.length === 0) return [];
+    const parked = [...(await unit.list<ParkedRecord>(keys.parkedAll)).values()];
+    return shown.filter((hash) => parked.some((item) => item.certHash === hash));
   }
 
   async #open(unit: UnitOfWork, own: Own, input: Input): Promise<DecryptResult[]> {

@@ -35,15 +35,23 @@ function extend(
   return log;
 }
 
-/** Whether these entries are a log of this account that verifies from its genesis on. */
-function isWholeLog(accountId: AccountId, entries: readonly Uint8Array[]): boolean {
-  try {
-    extend(accountId, null, entries);
-    return true;
-  } catch (error) {
-    codeOf(error);
-    return false;
+/** The other identity the server shows, as far as it verifies from its genesis on; null when it shows none. */
+function offeredLog(
+  accountId: AccountId,
+  known: PeerRecord,
+  entries: readonly Uint8Array[],
+): readonly Uint8Array[] | null {
+  for (const before of [known.offered, null]) {
+    try {
+      const log = extend(accountId, before && openAccountLog(before), entries);
+      if (equalBytes(log.aid, known.log.aid)) continue;
+      const added = log.headSeq + 1 - (before?.length ?? 0);
+      return [...(before ?? []), ...entries.slice(entries.length - added)];
+    } catch (error) {
+      codeOf(error);
+    }
   }
+  return null;
 }
 
 export class Identities implements IdentityCalls {
@@ -95,10 +103,10 @@ export class Identities implements IdentityCalls {
   ): IdentityAlarm {
     const { accountId, entries, code } = shown;
     const found = Object.hasOwn(alarmOf, code) ? alarmOf[code as keyof typeof alarmOf] : 'invalid';
-    const isReset = found === 'reset' && isWholeLog(accountId, entries);
-    const kind = isReset ? 'reset' : known?.alarm === 'fork' || found === 'reset' ? 'fork' : found;
+    const offered = known ? offeredLog(accountId, known, entries) : null;
+    const isForked = known?.alarm === 'fork' || found === 'reset';
+    const kind = offered ? 'reset' : isForked ? 'fork' : found;
     if (known) {
-      const offered = isReset ? entries : null;
       unit.put(keys.peer(accountId), { ...known, alarm: kind, offered } satisfies PeerRecord);
     }
     return { accountId, kind, blocked: isBlocked(kind) };

@@ -82,14 +82,14 @@ export class Receiving {
     const logs = new Map<AccountId, number>();
     const [unlocked, requested] = [new Set<ChannelId>(), new Set<ChannelId>()];
     const alarms: IdentityAlarm[] = [];
-    const parked = await this.#parked();
+    const parked = await this.#ready();
     const fresh = packets.map((packet): ParkedRecord => ({
       packet,
       waitsFor: 'log',
       certHash: null,
       tries: 0,
     }));
-    for (const item of [...parked.filter(({ waitsFor }) => waitsFor !== 'cert'), ...fresh]) {
+    for (const item of [...parked, ...fresh]) {
       const outcome = await this.#take(item, now);
       if (outcome.unlocked) unlocked.add(outcome.unlocked);
       if (outcome.requested) requested.add(outcome.requested);
@@ -110,6 +110,18 @@ export class Receiving {
     for (const item of await this.#parked()) {
       if (item.certHash !== null && certHashes.includes(item.certHash)) await this.#take(item, now);
     }
+  }
+
+  /** Parked packets worth another try: not those whose certificate has still not been shown. */
+  #ready(): Promise<ParkedRecord[]> {
+    return this.#core.run(async (unit) => {
+      const ready: ParkedRecord[] = [];
+      for (const item of (await unit.list<ParkedRecord>(keys.parkedAll)).values()) {
+        const { certHash } = item;
+        if (certHash === null || (await unit.get<CertRecord>(keys.cert(certHash)))) ready.push(item);
+      }
+      return ready;
+    });
   }
 
   #parked(): Promise<ParkedRecord[]> {
@@ -159,10 +171,12 @@ export class Receiving {
         now,
       });
       const outcome = await this.#apply(unit, { own, result, peerAccountId: accountId, now });
-      if (outcome.park) return outcome;
+      // Authenticated, if not of use yet: what it says about the logs counts now.
+      const heads = judgeHeads(unit, own, { peer, accountId, result });
+      if (outcome.park) return { ...outcome, ...heads };
       unit.put(setKey, result.record);
       if (result.prekeys !== prekeys) unit.put(keys.prekeys, result.prekeys);
-      return { ...outcome, ...judgeHeads(unit, own, { peer, accountId, result }) };
+      return { ...outcome, ...heads };
     } catch (error) {
       const code = codeOf(error);
       if (code === 'fork') return raiseFork(unit, accountId, peer);

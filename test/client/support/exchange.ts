@@ -3,13 +3,25 @@
 import { MemoryStore } from '#crypto/memory-store.ts';
 import { seededRng } from '#crypto/seeded-rng.ts';
 import {
-  timeOrderedId,
   bytesToUuid,
-  parseEnvelopeHeader,
+  createGenesis,
+  createVault,
+  derivePasswordKeys,
+  ed25519KeyPair,
   fromBase64Url,
-  toBase64Url,
   H,
+  newKdfParams,
+  newRecoveryCode,
+  openAccountLog,
+  openVault,
+  parseEnvelopeHeader,
+  resealVault,
+  systemRng,
+  timeOrderedId,
+  toBase64Url,
   utf8,
+  uuidToBytes,
+  type ProtocolStore,
 } from '#crypto/index.ts';
 import { createEngine } from '#client/crypto/engine.ts';
 import type {
@@ -33,13 +45,16 @@ export const quickKdf = (password: Uint8Array, params: { salt: Uint8Array }): Ui
   return out;
 };
 
-export interface Person {
+export interface Person<Store extends ProtocolStore = MemoryStore> {
   readonly name: string;
   readonly engine: CryptoApi;
-  readonly store: MemoryStore;
+  readonly store: Store;
   readonly accountId: AccountId;
   readonly deviceId: DeviceId;
 }
+
+/** On whatever store. */
+export type AnyPerson = Omit<Person, 'store'>;
 
 export class Exchange {
   now = 1_800_000_000_000;
@@ -59,8 +74,14 @@ export class Exchange {
     return { engine: createEngine({ store, rng, argon2: quickKdf }), store };
   }
 
-  async join(name: string): Promise<Person> {
-    const { engine, store } = this.engine(name);
+  join(name: string): Promise<Person> {
+    return this.joinOn(name, new MemoryStore());
+  }
+
+  /** A new person whose records lie in this store. */
+  async joinOn<Store extends ProtocolStore>(name: string, store: Store): Promise<Person<Store>> {
+    const rng = seededRng(utf8(`${name}/${this.#seed++}`));
+    const engine = createEngine({ store, rng, argon2: quickKdf });
     const made = await engine.prepareAccount({ password: `${name}-password`, now: this.now });
     await engine.adopt();
     const { accountId, deviceId } = made;
@@ -73,7 +94,7 @@ export class Exchange {
   }
 
   /** A second browser of the same person: log-in by password, root certifies the device. */
-  async addDevice(person: Person): Promise<Person> {
+  async addDevice(person: AnyPerson): Promise<Person> {
     const { accountId, name } = person;
     const { engine, store } = this.engine(`${name}-2`);
     await engine.deriveLogin({ password: `${name}-password`, kdf: this.kdfs.get(accountId)! });
@@ -91,7 +112,41 @@ export class Exchange {
     return device;
   }
 
-  async publish(person: Person): Promise<void> {
+  /** The same account begun anew, as after losing everything: another root, another device, the account id kept. */
+  async rejoin(person: AnyPerson): Promise<Person> {
+    const { accountId, name } = person;
+    const rng = systemRng;
+    const password = await derivePasswordKeys(`${name}-password`, newKdfParams(rng), quickKdf);
+    const root = ed25519KeyPair(rng);
+    const account = uuidToBytes(accountId);
+    const genesis = createGenesis({ accountId: account, root, createdAt: this.now }, rng);
+    const { slotKey, params } = password;
+    const secrets = {
+      accountId: account,
+      rootSecret: root.secretKey,
+      backupKey: rng.bytes(32),
+      backupVersion: 1,
+    };
+    const keys = { code: newRecoveryCode(rng), password: { kind: 'password', slotKey, params } as const };
+    this.logs.set(accountId, [toBase64Url(genesis)]);
+    this.vaults.set(accountId, toBase64Url(createVault(secrets, keys, rng)));
+    this.kdfs.set(accountId, { v: 1, m: params.m, t: params.t, p: 1, salt: toBase64Url(params.salt) });
+    return this.addDevice(person);
+  }
+
+  /** The person's vault with its secrets sealed again: the next revision. */
+  async newerVault(person: AnyPerson): Promise<string> {
+    const { accountId, name } = person;
+    const { salt, m, t, p } = this.kdfs.get(accountId)!;
+    const params = { v: 1, m, t, p, salt: fromBase64Url(salt) } as const;
+    const { slotKey } = await derivePasswordKeys(`${name}-password`, params, quickKdf);
+    const encoded = fromBase64Url(this.vaults.get(accountId)!);
+    const { aid } = openAccountLog(this.logs.get(accountId)!.map(fromBase64Url));
+    const opened = openVault(encoded, { kind: 'password', slotKey, params }, { aid, minRevision: 0 });
+    return toBase64Url(resealVault(encoded, { opened, secrets: opened.secrets }, systemRng));
+  }
+
+  async publish(person: AnyPerson): Promise<void> {
     const status = { setId: null, setHash: null, remaining: 0, notAfter: null };
     const upload = await person.engine.preparePrekeys({ status, now: this.now });
     if (!upload) return;
@@ -100,7 +155,7 @@ export class Exchange {
   }
 
   /** A conversation at its first epoch; spread another `epoch` over it for later ones. */
-  conversation(kind: 'text' | 'dm', channelId: ChannelId, people: readonly Person[]): ConversationRef {
+  conversation(kind: 'text' | 'dm', channelId: ChannelId, people: readonly AnyPerson[]): ConversationRef {
     const readers = [...new Set(people.map((p) => p.accountId))];
     return { channelId, kind, epoch: 1, devicesVersion: 1, readers };
   }
@@ -121,7 +176,7 @@ export class Exchange {
     });
   }
 
-  async prepare(person: Person, conversation: ConversationRef): Promise<void> {
+  async prepare(person: AnyPerson, conversation: ConversationRef): Promise<void> {
     const { engine } = person;
     const first = await engine.missingKeys({ conversation, logsFresh: false, now: this.now });
     await engine.ingestLogs({ logs: this.logsFor(first.logs) });
@@ -129,7 +184,7 @@ export class Exchange {
     await engine.startSessions({ claims: this.claim(bundles), now: this.now });
   }
 
-  post(person: Person, packets: readonly OutgoingPacket[]): void {
+  post(person: AnyPerson, packets: readonly OutgoingPacket[]): void {
     for (const packet of packets) {
       const queue = this.mail.get(packet.deviceId) ?? [];
       this.mail.set(packet.deviceId, queue);
@@ -144,7 +199,7 @@ export class Exchange {
   }
 
   /** Appends a sealed message to the channel's log as the server would. */
-  append(person: Person, sealed: SealedMessage): ChannelEvent {
+  append(person: AnyPerson, sealed: SealedMessage): ChannelEvent {
     const view = parseEnvelopeHeader(fromBase64Url(sealed.envelope));
     const channelId = bytesToUuid(view.channelId) as ChannelId;
     const log = this.events.get(channelId) ?? [];
@@ -172,16 +227,28 @@ export class Exchange {
     return event;
   }
 
+  /** Everything the relay holds, to be put back as it was. */
+  snapshot(): () => void {
+    const kept = [this.logs, this.prekeys, this.mail, this.events, this.certs].map((map) => {
+      const copy = structuredClone([...map]);
+      return () => {
+        map.clear();
+        for (const [key, value] of structuredClone(copy)) (map as Map<unknown, unknown>).set(key, value);
+      };
+    });
+    return () => kept.forEach((restore) => restore());
+  }
+
   newEventId(): EventId {
     this.now += 10;
     return bytesToUuid(timeOrderedId(this.now, seededRng(utf8(`event ${this.now}`)))) as EventId;
   }
 
-  async say(person: Person, conversation: ConversationRef, text: string): Promise<ChannelEvent> {
+  async say(person: AnyPerson, conversation: ConversationRef, text: string): Promise<ChannelEvent> {
     return this.send(person, conversation, { type: 'text', text, replyTo: null });
   }
 
-  async send(person: Person, conversation: ConversationRef, content: Content): Promise<ChannelEvent> {
+  async send(person: AnyPerson, conversation: ConversationRef, content: Content): Promise<ChannelEvent> {
     await this.prepare(person, conversation);
     const eventId = this.newEventId();
     const eventClass = content.type === 'text' || content.type === 'unknown' ? 'message' : content.type;
@@ -201,7 +268,7 @@ export class Exchange {
   }
 
   /** Takes the mail, fetching logs it asks for, and opens the whole channel log. */
-  async read(person: Person, conversation: ConversationRef): Promise<DecryptResult[]> {
+  async read(person: AnyPerson, conversation: ConversationRef): Promise<DecryptResult[]> {
     await this.collect(person);
     const { channelId, kind, epoch, readers } = conversation;
     const needed = await person.engine.logsNeeded({ accounts: readers.map((accountId) => ({ accountId })) });
@@ -218,7 +285,7 @@ export class Exchange {
     return [...results];
   }
 
-  async collect(person: Person): Promise<void> {
+  async collect(person: AnyPerson): Promise<void> {
     let packets = this.mail.get(person.deviceId) ?? [];
     for (let round = 0; round < 4; round++) {
       const report = await person.engine.receivePackets({ packets, now: this.now });
