@@ -15,14 +15,17 @@ export interface Place {
   readonly channelId: string | null;
 }
 
-/** The place kept last, taken apart; null when there is none. Whether it still exists is the caller's to check. */
-export function lastPlace(): Place | null {
-  let path: string | null = null;
+function kept(): string | null {
   try {
-    path = localStorage.getItem(KEY);
+    return localStorage.getItem(KEY);
   } catch {
     return null;
   }
+}
+
+/** The place kept last, taken apart; null when there is none. Whether it still exists is the caller's to check. */
+export function lastPlace(): Place | null {
+  const path = kept();
   const [, area, first, second] = (path ?? '').split('/');
   if (path === null || first === undefined) return null;
   if (area === 'c') return { path, communityId: first, channelId: second ?? null };

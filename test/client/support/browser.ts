@@ -60,7 +60,12 @@ export class Browser {
   tab(): Session {
     this.#install();
     const api = acrossTheWorker(createEngine({ store: this.#store, rng: systemRng, argon2: quickKdf }));
-    const client: CryptoClient = { api, leading: Promise.resolve(), use: () => undefined, close: () => undefined };
+    const client: CryptoClient = {
+      api,
+      leading: Promise.resolve(),
+      use: () => undefined,
+      close: () => undefined,
+    };
     const session = new Session(client);
     this.#open.push(session);
     return session;

@@ -1,6 +1,7 @@
 // A built server of its own for a journey: child process, free port, fresh data folder. `npm test` builds before; to
 // run one journey by hand, `npm run build` first.
 import { spawn, type ChildProcess } from 'node:child_process';
+import { get } from 'node:http';
 import { createServer } from 'node:net';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -18,31 +19,46 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
+/** Not by `fetch`: a test environment may have replaced it by a browser's. */
+const isReady = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const request = get({ host: '127.0.0.1', port, path: '/health/ready' }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode === 200);
+    });
+    request.on('error', () => resolve(false));
+  });
+
 export interface ServerOptions {
   /** Further environment variables, e.g. DATABASE_URL. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Runs the sources instead of the build: for suites that run without one. */
+  readonly fromSource?: boolean;
 }
+
+const BUILT = ['dist/server/main.js'];
+const SOURCE = ['--import', 'tsx', 'src/server/main.ts'];
 
 export class TestServer {
   readonly port: number;
   /** Where the browser goes; a secure context. */
   readonly url: string;
   readonly dataDir: string;
-  readonly #env: Readonly<Record<string, string>>;
+  readonly #options: ServerOptions;
   #child: ChildProcess | null = null;
   #output = '';
 
-  private constructor(port: number, dataDir: string, env: Readonly<Record<string, string>>) {
+  private constructor(port: number, dataDir: string, options: ServerOptions) {
     this.port = port;
     this.url = `http://localhost:${port}`;
     this.dataDir = dataDir;
-    this.#env = env;
+    this.#options = options;
   }
 
   /** Starts one; `remove` ends it and deletes its data. */
   static async start(options: ServerOptions = {}): Promise<TestServer> {
     const dataDir = await mkdtemp(join(tmpdir(), 'chatalot-e2e-'));
-    const server = new TestServer(await freePort(), dataDir, options.env ?? {});
+    const server = new TestServer(await freePort(), dataDir, options);
     await server.resume();
     return server;
   }
@@ -61,15 +77,11 @@ export class TestServer {
 
   /** Starts it again on the same port and data after `stop` or `kill`. */
   async resume(): Promise<void> {
-    const { PATH = '', DATABASE_URL: _own, ...rest } = process.env;
-    const child = spawn(process.execPath, ['dist/server/main.js'], {
-      env: {
-        PATH,
-        ...(rest['TMPDIR'] === undefined ? {} : { TMPDIR: rest['TMPDIR'] }),
-        PORT: String(this.port),
-        DATA_DIR: this.dataDir,
-        ...this.#env,
-      },
+    // Nothing of the developer's own instance: only what is named here.
+    const { PATH, TMPDIR } = process.env;
+    const { env, fromSource = false } = this.#options;
+    const child = spawn(process.execPath, fromSource ? SOURCE : BUILT, {
+      env: { PATH, TMPDIR, PORT: String(this.port), DATA_DIR: this.dataDir, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;
@@ -83,8 +95,7 @@ export class TestServer {
     const deadline = Date.now() + START_MS;
     while (Date.now() < deadline) {
       if (child.exitCode !== null) throw new Error(`the server ended:\n${this.#output}`);
-      const answer = await fetch(`${this.url}/health/ready`).catch(() => null);
-      if (answer?.ok) return;
+      if (await isReady(this.port)) return;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     throw new Error(`the server did not get ready:\n${this.#output}`);

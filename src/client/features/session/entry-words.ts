@@ -1,7 +1,7 @@
 // Why a way in did not open, in words.
 import { failureWords } from '#client/features/conversation/failure-words.ts';
 import { t } from '#client/lib/i18n.ts';
-import { entryFailure, type EntryFailure } from './session.svelte.ts';
+import type { EntryFailure } from './session.svelte.ts';
 
 /** The words for a failure: what happened, then what to do. */
 export function entryWords(failure: EntryFailure): string {
@@ -14,6 +14,3 @@ export function entryWords(failure: EntryFailure): string {
       return failureWords(failure);
   }
 }
-
-/** The words for anything a call of the session threw. */
-export const wordsFor = (error: unknown): string => entryWords(entryFailure(error));
