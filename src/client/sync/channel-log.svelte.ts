@@ -40,7 +40,7 @@ export class ChannelLog {
   #hasOlder = $state(false);
   #isLoadingOlder = $state(false);
   #syncedTo = 0;
-  #work: Promise<unknown> = Promise.resolve();
+  #work: Promise<void> = Promise.resolve();
 
   constructor(options: ChannelLogOptions) {
     this.channelId = options.channelId;
@@ -162,10 +162,10 @@ export class ChannelLog {
     });
   }
 
+  /** One piece of work after the other. What fails (the network went) is made good by the next catch-up. */
   #inOrder(work: () => Promise<void>): Promise<void> {
-    const done = this.#work.then(work);
-    this.#work = done.catch(() => undefined);
-    return done;
+    this.#work = this.#work.then(work).catch(() => undefined);
+    return this.#work;
   }
 
   /** Opens events and shows what they change. */
@@ -225,12 +225,15 @@ export class ChannelLog {
   /** A deleted message's text leaves this device too, not only the screen. */
   async #forget(events: readonly ChannelEvent[]): Promise<void> {
     const targets = events.flatMap((e) => (e.class === 'redact' && e.refId ? [e.refId] : []));
-    const removed = targets.flatMap((id) => {
-      const event = this.#events.get(id);
-      return event?.envelope && this.#removalOf(id) !== null ? [{ ...event, envelope: null }] : [];
-    });
+    const gone = new Set(targets.filter((id) => this.#removalOf(id) !== null));
+    if (gone.size === 0) return;
+    const removed = [...this.#events.values()].filter(
+      (e) =>
+        e.envelope !== null && (gone.has(e.eventId) || (e.class === 'edit' && e.refId && gone.has(e.refId))),
+    );
     if (removed.length === 0) return;
-    for (const event of removed) this.#events.set(event.eventId, event);
-    await this.#opener.open(removed, []);
+    const emptied = removed.map((event) => ({ ...event, envelope: null }));
+    for (const event of emptied) this.#events.set(event.eventId, event);
+    await this.#opener.open(emptied, []);
   }
 }

@@ -14,8 +14,8 @@ export interface OutboxOptions {
   readonly api: () => Api;
   readonly keys: Keys;
   readonly now: () => number;
-  /** The server has the event; the channel's log will show it. */
-  readonly onAccepted: (channelId: ChannelId, ack: SendAck) => void;
+  /** The server has the event. True when the channel's log shows it, or will when it is opened. */
+  readonly onAccepted: (channelId: ChannelId, ack: SendAck) => Promise<boolean>;
 }
 
 /** What the drain loop does next about one draft. */
@@ -173,7 +173,9 @@ export class Outbox {
     if (this.#rows.has(eventId)) this.#accepted.add(eventId);
     await crypto.acknowledge({ channelId, eventId });
     await crypto.dropDraft({ eventId });
-    onAccepted(channelId, ack);
+    void onAccepted(channelId, ack).then((isShown) => {
+      if (isShown) this.settle(eventId);
+    });
     this.#announce();
     // Devices that came meanwhile, or did not fit into the send, get the chain after it.
     keys.distribute(channelId).catch(() => undefined);

@@ -92,7 +92,9 @@ export class Structure {
     this.#isLoaded = true;
   }
 
+  /** Takes a community as it was read; one that is known in a newer version stays as it is. */
   replaceCommunity(community: CommunityStructure): void {
+    if ((this.communities.get(community.communityId)?.version ?? 0) > community.version) return;
     this.communities.set(community.communityId, community);
   }
 
@@ -104,16 +106,21 @@ export class Structure {
         return null;
       case 'cursor.moved': {
         const { channelId, readSeq, readOrdinal, mentions } = event;
+        if (readSeq < this.head(channelId).readSeq) return null;
         this.#patch(channelId, { readSeq, readOrdinal, mentions });
         return null;
       }
       case 'channel.rekeyed': {
-        const { channelId, epoch, devicesVersion } = event;
-        this.#patch(channelId, { epoch, devicesVersion });
+        const { channelId } = event;
+        const known = this.head(channelId);
+        this.#patch(channelId, {
+          epoch: Math.max(known.epoch, event.epoch),
+          devicesVersion: Math.max(known.devicesVersion, event.devicesVersion),
+        });
         return null;
       }
       case 'account.updated':
-        this.#account = event.account;
+        if (event.account.version >= (this.#account?.version ?? 0)) this.#account = event.account;
         return null;
       case 'dm.opened':
         this.dms.set(event.dm.channel.channelId, event.dm);

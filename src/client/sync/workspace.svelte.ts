@@ -31,6 +31,7 @@ export interface ReaderNotice {
 }
 
 const ASK_AFTER_MS = 1500;
+const RETRY_MS = 3000;
 
 export class Workspace {
   readonly structure = new Structure();
@@ -47,6 +48,9 @@ export class Workspace {
   readonly #asking = new Map<ChannelId, ReturnType<typeof setTimeout>>();
   /** Server time minus local time, ms. */
   #skew = 0;
+  /** Events that came between `live.opened` and the bootstrap; null when state is loaded. */
+  #early: LiveEvent[] | null = null;
+  #retry: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: WorkspaceOptions) {
     const { crypto } = options;
@@ -78,7 +82,11 @@ export class Workspace {
       api,
       keys: this.keys,
       now,
-      onAccepted: (channelId, ack) => void this.#logs.get(channelId)?.catchUp(ack.seq),
+      onAccepted: async (channelId, ack) => {
+        const log = this.#logs.get(channelId);
+        await log?.catchUp(ack.seq);
+        return !log || log.status !== 'ready' || log.syncedTo >= ack.seq;
+      },
     });
   }
 
@@ -107,6 +115,7 @@ export class Workspace {
   close(): void {
     this.live.stop();
     this.outbox.close();
+    clearTimeout(this.#retry);
     for (const timer of this.#asking.values()) clearTimeout(timer);
   }
 
@@ -163,19 +172,40 @@ export class Workspace {
 
   async #opened(serverNow: number): Promise<void> {
     this.#skew = serverNow - Date.now();
+    clearTimeout(this.#retry);
+    // The bootstrap was read at some moment after this: what happens until it is here goes on top of it.
+    const early: LiveEvent[] = [];
+    this.#early = early;
     try {
       const bootstrap = await this.api.live.bootstrap.query({ known: this.structure.known() });
+      if (this.#early !== early) return;
       this.structure.load(bootstrap);
+      this.#catchUpWith(early);
       this.people.learn([bootstrap.account, ...bootstrap.dms.flatMap((dm) => dm.members)]);
       await Promise.all([this.people.rewatch(), this.typing.refocus(), this.keys.catchUp()]);
       for (const log of this.#logs.values()) void log.catchUp(this.structure.head(log.channelId).lastSeq);
       await this.outbox.resume();
     } catch {
-      // The connection went again; the next `live.opened` starts over.
+      // If the connection went again, the next `live.opened` starts over; if not, this tries once more.
+      if (this.#early !== early && this.#early !== null) return;
+      this.#catchUpWith(early);
+      this.#retry = setTimeout(() => {
+        if (this.live.status === 'online') void this.#opened(this.now());
+      }, RETRY_MS);
     }
   }
 
+  #catchUpWith(early: readonly LiveEvent[]): void {
+    if (this.#early !== early) return;
+    this.#early = null;
+    for (const event of early) this.#hear(event);
+  }
+
   #hear(event: LiveEvent): void {
+    if (this.#early) {
+      this.#early.push(event);
+      return;
+    }
     const stale = this.structure.apply(event);
     if (stale) void this.#refetch(stale);
     this.members.apply(event);
