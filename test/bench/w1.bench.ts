@@ -8,7 +8,7 @@ import { median, percentile, round } from './latency.ts';
 import { printResult } from './result.ts';
 
 const subscribers = Number(process.env['BENCH_SUBSCRIBERS'] ?? 500);
-const rate = Number(process.env['BENCH_RATE'] ?? 60);
+const rate = Number(process.env['BENCH_RATE'] ?? 100);
 const rounds = Number(process.env['BENCH_ROUNDS'] ?? 5);
 const textBytes = 200;
 const roundSeconds = 4;

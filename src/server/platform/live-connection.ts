@@ -127,7 +127,8 @@ export class LiveConnection<E, D = unknown> {
     this.#turn = null;
     const { socket, stream } = this.#options;
     if (!turn || socket.readyState !== OPEN) return;
-    if (socket.bufferedAmount > this.#host.maxBufferedBytes) return this.#cutSlow();
+    // What `ws` would add to this, frames waiting to be compressed, does not exist here.
+    if (stream.writableLength > this.#host.maxBufferedBytes) return this.#cutSlow();
     const { metrics } = this.#host;
     metrics.writes += 1;
     metrics.bytes += turn.bytes.length;

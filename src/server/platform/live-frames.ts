@@ -49,6 +49,8 @@ export class FrameSequence {
   readonly #parent: FrameSequence | null;
   readonly #frame: Buffer | null;
   #next: Map<Buffer, FrameSequence> | null = null;
+  /** The child asked for last: in a fan-out hundreds of connections ask for the same one. */
+  #latest: FrameSequence | null = null;
   #joined: Buffer | null = null;
 
   constructor(parent: FrameSequence | null = null, frame: Buffer | null = null) {
@@ -58,12 +60,14 @@ export class FrameSequence {
 
   /** This sequence with one more frame. */
   with(frame: Buffer): FrameSequence {
+    const latest = this.#latest;
+    if (latest !== null && latest.#frame === frame) return latest;
     const children = (this.#next ??= new Map<Buffer, FrameSequence>());
     const known = children.get(frame);
-    if (known) return known;
+    if (known) return (this.#latest = known);
     const child = new FrameSequence(this, frame);
     children.set(frame, child);
-    return child;
+    return (this.#latest = child);
   }
 
   /** All frames, joined once for everybody. */
