@@ -7,7 +7,7 @@ import { deviceLabel } from '#client/lib/device-label.ts';
 import type { SessionGrant } from '#shared/auth.ts';
 import type { AccountId } from '#shared/ids.ts';
 import type { InstanceInfo } from '#shared/instance.ts';
-import { Workspace } from '#client/sync/workspace.svelte.ts';
+import type { Workspace } from '#client/sync/workspace.svelte.ts';
 import { isSignedOut, Tokens } from './tokens.ts';
 
 export type SessionStatus = 'starting' | 'signed-out' | 'signed-in' | 'unreachable';
@@ -27,6 +27,9 @@ export interface Registration {
 export type LoginStep = 'deriving' | 'asking' | 'opening';
 
 const ACCOUNT_KEY = 'chatalot.account';
+
+/** The sync engine is a script of its own: who is signed out need not wait for it. */
+const loadSync = () => import('#client/sync/workspace.svelte.ts');
 
 export class Session {
   readonly #crypto: CryptoClient;
@@ -99,6 +102,8 @@ export class Session {
    */
   async register(registration: Registration): Promise<void> {
     if (!this.#prepared) throw new CryptoCallError('keys');
+    // A script that does not load must not leave an account behind.
+    await loadSync();
     const { username, displayName, inviteCode, setup } = registration;
     const { recoveryCode: _shown, log, ...keys } = this.#prepared;
     const grant = await this.http.auth.register.mutate({
@@ -177,6 +182,7 @@ export class Session {
     if (grant.deviceId !== deviceId) await this.#attach(grant);
     localStorage.setItem(ACCOUNT_KEY, accountId);
     this.#crypto.use(accountId);
+    const { Workspace } = await loadSync();
     const workspace = new Workspace({
       crypto: this.#crypto,
       token: () => this.#tokens.valid(),
