@@ -71,6 +71,14 @@ export class Members {
         if (list && member) list.set(event.accountId, { ...member, nickname, roleIds });
         break;
       }
+      case 'profile.updated': {
+        const { profile } = event;
+        for (const list of this.#lists.values()) {
+          const member = list.get(profile.accountId);
+          if (member) list.set(profile.accountId, { ...member, profile });
+        }
+        break;
+      }
       case 'community.left':
         this.#lists.delete(event.communityId);
         this.#hasMore.delete(event.communityId);
