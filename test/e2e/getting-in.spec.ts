@@ -168,6 +168,44 @@ test('links lead on: to the page asked for before logging in, and through an inv
   await page.waitForURL(/\/c\//);
 });
 
+test('what a person says about themselves, and whether they are there, reaches the others', async ({
+  server,
+  visit,
+}) => {
+  const owner = await visit();
+  const { inviteUrl } = await setUpOwner(owner.page, server);
+  const guest = await visit();
+  await register(guest.page, inviteUrl, ben);
+  const members = owner.page.getByRole('complementary', { name: 'Members' });
+  await expect(members.getByText('Ben', { exact: true })).toBeVisible();
+  await expect(members.getByRole('heading', { name: 'Online 2' })).toBeVisible();
+
+  await guest.page.goto(`${server.url}/settings/profile`);
+  const save = guest.page.getByRole('button', { name: 'Save changes' });
+  await expect(save).toBeDisabled();
+  await guest.page.getByLabel('Display name').fill('Benedikt');
+  await guest.page.getByLabel('Pronouns').fill('he/him');
+  await save.click();
+  await expect(guest.page.getByText('Saved')).toBeVisible();
+  await expect(members.getByText('Benedikt', { exact: true })).toBeVisible();
+
+  // Also when it happened while the other was away.
+  await owner.context.setOffline(true);
+  await guest.page.getByLabel('Display name').fill('Ben again');
+  await save.click();
+  await expect(save).toBeDisabled();
+  await expect(members.getByText('Benedikt', { exact: true })).toBeVisible();
+  await owner.context.setOffline(false);
+  await expect(members.getByText('Ben again', { exact: true })).toBeVisible();
+
+  await guest.page.getByLabel('How others see you').selectOption('Invisible');
+  await expect(guest.page.getByText('Others see you as offline.')).toBeVisible();
+  await expect(members.getByRole('heading', { name: 'Offline 1' })).toBeVisible();
+  await guest.page.reload();
+  await expect(guest.page.getByLabel('How others see you')).toHaveValue('invisible');
+  await expect(guest.page.getByLabel('Pronouns')).toHaveValue('he/him');
+});
+
 test('what stands in the way is said in words', async ({ server, visit }) => {
   const owner = await visit();
   const { inviteUrl } = await setUpOwner(owner.page, server);

@@ -1,7 +1,7 @@
 // Members of communities, page by page, moved on by events; and what their roles let them do.
 import { SvelteMap } from 'svelte/reactivity';
 import type { Api } from '#client/api/trpc.ts';
-import type { CommunityStructure, MemberSummary } from '#shared/communities.ts';
+import type { CommunityStructure, MembersPage, MemberSummary } from '#shared/communities.ts';
 import type { LiveEvent } from '#shared/events.ts';
 import type { AccountId, CommunityId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
@@ -39,21 +39,42 @@ export class Members {
     if (this.#loading.has(communityId) || !this.hasMore(communityId)) return;
     this.#loading.add(communityId);
     try {
-      const last = this.of(communityId).at(-1);
-      const after = last && { joinedAt: last.joinedAt, accountId: last.profile.accountId };
-      const page = await this.#api().communities.members.query({
-        communityId,
-        limit: limits.membersPage,
-        ...(after ? { after } : {}),
-      });
+      const page = await this.#page(communityId, this.of(communityId).at(-1));
       const list = this.#lists.get(communityId) ?? new SvelteMap<AccountId, MemberSummary>();
       for (const member of page.members) list.set(member.profile.accountId, member);
       this.#lists.set(communityId, list);
       this.#hasMore.set(communityId, page.hasMore);
-      this.#people.learn(page.members.map((m) => m.profile));
     } finally {
       this.#loading.delete(communityId);
     }
+  }
+
+  /** After a reconnect: what was loaded is loaded anew, for nobody heard the events in between. */
+  async refresh(): Promise<void> {
+    for (const [communityId, list] of [...this.#lists]) await this.#reload(communityId, list.size);
+  }
+
+  async #reload(communityId: CommunityId, atLeast: number): Promise<void> {
+    const fresh = new SvelteMap<AccountId, MemberSummary>();
+    let page: MembersPage | null = null;
+    do {
+      page = await this.#page(communityId, page?.members.at(-1));
+      for (const member of page.members) fresh.set(member.profile.accountId, member);
+    } while (page.hasMore && fresh.size < atLeast);
+    if (!this.#lists.has(communityId)) return;
+    this.#lists.set(communityId, fresh);
+    this.#hasMore.set(communityId, page.hasMore);
+  }
+
+  async #page(communityId: CommunityId, last: MemberSummary | undefined): Promise<MembersPage> {
+    const after = last && { joinedAt: last.joinedAt, accountId: last.profile.accountId };
+    const page = await this.#api().communities.members.query({
+      communityId,
+      limit: limits.membersPage,
+      ...(after ? { after } : {}),
+    });
+    this.#people.learn(page.members.map((member) => member.profile));
+    return page;
   }
 
   apply(event: LiveEvent): void {

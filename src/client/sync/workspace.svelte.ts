@@ -1,5 +1,6 @@
 // A signed-in person's workspace: builds the sync engine, loads the bootstrap at every (re)connect, and routes each
 // live event to whoever it concerns.
+import { untrack } from 'svelte';
 import { SvelteMap } from 'svelte/reactivity';
 import { LiveConnection } from '#client/api/live.svelte.ts';
 import type { Api } from '#client/api/trpc.ts';
@@ -123,8 +124,15 @@ export class Workspace {
   log(channelId: ChannelId): ChannelLog {
     const known = this.#logs.get(channelId);
     if (known) return known;
+    // Whoever asks first would not hear of changes to state made while it runs.
+    const log = untrack(() => this.#newLog(channelId));
+    this.#logs.set(channelId, log);
+    return log;
+  }
+
+  #newLog(channelId: ChannelId): ChannelLog {
     const { structure, keys } = this;
-    const log = new ChannelLog({
+    return new ChannelLog({
       channelId,
       api: () => this.api,
       crypto: this.#crypto.api,
@@ -139,8 +147,6 @@ export class Workspace {
       isModerator: (accountId) => this.members.mayModerate(structure.communityOf(channelId), accountId),
       onSettled: (eventId: EventId) => this.outbox.settle(eventId),
     });
-    this.#logs.set(channelId, log);
-    return log;
   }
 
   /** Keys usually arrive with the message; only what is still missing after a moment is asked for. */
@@ -185,6 +191,7 @@ export class Workspace {
       await Promise.all([this.people.rewatch(), this.typing.refocus(), this.keys.catchUp()]);
       for (const log of this.#logs.values()) void log.catchUp(this.structure.head(log.channelId).lastSeq);
       await this.outbox.resume();
+      await this.members.refresh();
     } catch {
       // If the connection went again, the next `live.opened` starts over; if not, this tries once more.
       if (this.#early !== early && this.#early !== null) return;
