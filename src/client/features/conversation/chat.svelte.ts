@@ -1,5 +1,6 @@
 // The signed-in screens of one workspace: conversations with what is being written in them, which panel is open,
 // where one was last. Lives as long as the workspace, so a visit to the settings loses no draft.
+import { untrack } from 'svelte';
 import { Composer } from '#client/features/composer/composer.svelte.ts';
 import type { Workspace } from '#client/sync/workspace.svelte.ts';
 import type { CommunityStructure } from '#shared/communities.ts';
@@ -43,8 +44,11 @@ export class Chat {
   room(channelId: ChannelId): Room {
     const known = this.#rooms.get(channelId);
     if (known) return known;
-    const conversation = new Conversation(this.workspace, channelId);
-    const room = { conversation, composer: new Composer(conversation) };
+    // Its state belongs to nobody's reaction: it outlives whoever asked first.
+    const room = untrack(() => {
+      const conversation = new Conversation(this.workspace, channelId);
+      return { conversation, composer: new Composer(conversation) };
+    });
     this.#rooms.set(channelId, room);
     return room;
   }
@@ -82,7 +86,10 @@ export class Chat {
     this.#isPanelAsked = false;
     const communityId = this.workspace.structure.channel(channelId)?.communityId;
     if (communityId) localStorage.setItem(LAST_KEY + communityId, channelId);
-    if (this.#panel?.kind === 'profile' || this.#panel?.kind === 'readers') this.#panel = { kind: 'members' };
+    // An open panel stays open and shows what belongs to the place: the other person, or the members.
+    if (this.#panel === null) return;
+    const { partner } = this.room(channelId).conversation;
+    this.#panel = partner ? { kind: 'profile', accountId: partner.accountId } : { kind: 'members' };
   }
 
   /** Where one was last in a community, else its first channel; null where there is none. */

@@ -44,7 +44,7 @@ export function sectionsOf(
     byKey.set(key, [...(byKey.get(key) ?? []), view]);
   }
   const named = [
-    ...roles.map((role) => ({ key: role.roleId as string, title: role.name })),
+    ...roles.map((role) => ({ key: role.roleId, title: role.name })),
     { key: 'online', title: t('members.online') },
     { key: 'offline', title: t('members.offline') },
   ];
