@@ -178,7 +178,7 @@ export class Decrypting {
     for (const [key, run] of runs) {
       const chain = await unit.get<ReceiverChain>(key);
       const outcome = chain
-        ? await this.#openRun(unit, { input, run, chain, key })
+        ? await this.#openRun(unit, own, { input, run, chain, key })
         : await this.#unopened(unit, own, { input, run });
       for (const result of outcome) results.set(result.eventId, result);
     }
@@ -186,6 +186,7 @@ export class Decrypting {
 
   async #openRun(
     unit: UnitOfWork,
+    own: Own,
     { input, run, chain, key }: { input: Input; run: Candidate[]; chain: ReceiverChain; key: string },
   ): Promise<DecryptResult[]> {
     const { channelId } = input;
@@ -218,6 +219,14 @@ export class Decrypting {
       });
     });
     unit.put(keys.channel(channelId), channel);
+    for (const [at, result] of outcome.results.entries()) {
+      if (result.ok || result.code !== 'unknown_chain') continue;
+      // Before the first position given, yet after this device was there: the earlier keys can be asked for.
+      const { event, view } = inTime[at]!;
+      const withoutKey = this.#withoutKey(own, event, { waitsIn: channelId });
+      if (withoutKey.status === 'pending') await this.#wish(unit, channelId, { event, view });
+      results[at] = withoutKey;
+    }
     if (outcome.chain.skipped.length > chain.skipped.length) await boundSkipped(unit, channelId);
     return [...late, ...results];
   }

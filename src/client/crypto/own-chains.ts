@@ -3,11 +3,13 @@
 import {
   concat,
   createSenderChain,
+  findDevice,
   H,
   liveDevices,
   needsNewChain,
   senderChainPacket,
   uuidToBytes,
+  wasReaderAtStart,
   type AccountLogState,
 } from '#crypto/index.ts';
 import type { ChannelId } from '#shared/ids.ts';
@@ -104,14 +106,25 @@ export class OwnChains {
     const targets = await targetsOf(unit, own, conversation.readers);
     const waiting = targets.filter((target) => !(target.address in given));
     const reachable = await withSession(unit, waiting, now);
-    const payload = senderChainPacket(record.chain);
     const clock = { now, rng: this.#core.rng };
     const packets: OutgoingPacket[] = [];
     for (const target of reachable.slice(0, PACKETS_PER_SEND)) {
+      const startIter = startFor(record, target);
+      const payload = senderChainPacket(record.chain, startIter);
       packets.push(await packetFor(unit, own, { target, payload, clock }));
-      given[target.address] = record.chain.iter;
+      given[target.address] = startIter;
       handed.push(target.address);
     }
     return { given, packets, handed };
   }
+}
+
+/**
+ * From where a device gets the chain: a device that was there when the chain began gets all of it, however late its
+ * keys could be reached (it may have published them a moment after a message); others from the next message on.
+ */
+function startFor({ chain }: OwnChainRecord, { log, deviceId }: Target): number {
+  const device = findDevice(log, deviceId);
+  const wasThere = device !== null && device.cert.createdAt <= chain.createdAt;
+  return wasThere && wasReaderAtStart(chain, log.aid) ? 0 : chain.iter;
 }

@@ -105,6 +105,18 @@ describe('crypto engine', () => {
     expect(textsOf(await server.read(ben, talk))).toEqual(['first']);
   });
 
+  it('a reader whose keys come a moment after a message still reads it', async () => {
+    const talk = server.conversation('text', channel, [ada, ben]);
+    const published = server.prekeys.get(ben.deviceId)!;
+    server.prekeys.delete(ben.deviceId);
+    await server.say(ada, talk, 'too early');
+    expect(server.mail.get(ben.deviceId) ?? []).toEqual([]);
+    server.prekeys.set(ben.deviceId, published);
+    await server.prepare(ada, talk);
+    server.post(ada, await ada.engine.distribute({ conversation: talk, now: server.now }));
+    expect(textsOf(await server.read(ben, talk))).toEqual(['too early']);
+  });
+
   it('a refused send leaves no trace in the chain and hands its packets out again', async () => {
     const talk = server.conversation('text', channel, [ada, ben]);
     await server.prepare(ada, talk);

@@ -1,0 +1,100 @@
+// It still works after a crash, offline, in a second tab and on a second device: nothing lost, nothing doubled.
+import type { Locator, Page } from '@playwright/test';
+import { expect, test } from './support/journey.ts';
+import { ada, fillLogin, register, setUpOwner } from './support/people.ts';
+
+const log = (page: Page): Locator => page.getByRole('log', { name: 'Messages' });
+const composer = (page: Page): Locator => page.getByRole('textbox', { name: 'Message #general' });
+/** Reconnecting waits up to 30 s between tries. */
+const BACK_MS = 45_000;
+
+async function say(page: Page, text: string): Promise<void> {
+  await composer(page).fill(text);
+  await composer(page).press('Enter');
+}
+const sees = (page: Page, text: string, timeout = 15_000): Promise<void> =>
+  expect(log(page).getByText(text, { exact: true })).toHaveCount(1, { timeout });
+
+test('a restart and a crash of the server lose nothing and double nothing', async ({ server, visit }) => {
+  const one = await visit();
+  const { inviteUrl } = await setUpOwner(one.page, server);
+  const two = await visit();
+  await register(two.page, inviteUrl);
+  await say(one.page, 'before');
+  await sees(two.page, 'before');
+
+  await server.stop();
+  await say(one.page, 'while the server is down');
+  await server.resume();
+  await sees(two.page, 'while the server is down', BACK_MS);
+
+  await server.kill();
+  await server.resume();
+  await say(two.page, 'after the crash');
+  await sees(one.page, 'after the crash', BACK_MS);
+
+  await one.page.reload();
+  for (const text of ['before', 'while the server is down', 'after the crash']) await sees(one.page, text);
+});
+
+test('what is written offline goes out once the network is back', async ({ server, visit }) => {
+  const one = await visit();
+  const { inviteUrl } = await setUpOwner(one.page, server);
+  const two = await visit();
+  await register(two.page, inviteUrl);
+  await say(one.page, 'hello');
+  await sees(two.page, 'hello');
+
+  await one.context.setOffline(true);
+  await say(one.page, 'written offline');
+  await expect(log(one.page).getByText('Sending…')).toBeVisible();
+  await say(two.page, 'meanwhile');
+  await one.context.setOffline(false);
+  await sees(two.page, 'written offline', BACK_MS);
+  await sees(one.page, 'meanwhile', BACK_MS);
+  await expect(log(one.page).getByText('Sending…')).toHaveCount(0);
+});
+
+test('two tabs share one device; the second takes over when the first closes', async ({ server, visit }) => {
+  const one = await visit();
+  const { inviteUrl } = await setUpOwner(one.page, server);
+  const two = await visit();
+  await register(two.page, inviteUrl);
+  const tab = await one.context.newPage();
+  await tab.goto(one.page.url());
+  await Promise.all([say(one.page, 'from the first tab'), say(tab, 'from the second tab')]);
+  for (const page of [one.page, tab, two.page]) {
+    await sees(page, 'from the first tab');
+    await sees(page, 'from the second tab');
+  }
+  await one.page.close();
+  await say(tab, 'the first tab is gone');
+  await sees(two.page, 'the first tab is gone');
+  await say(two.page, 'heard you');
+  await sees(tab, 'heard you');
+});
+
+test('a second device reads from its certification on and says so for what came before', async ({
+  server,
+  visit,
+}) => {
+  const one = await visit();
+  const { inviteUrl } = await setUpOwner(one.page, server);
+  const two = await visit();
+  await register(two.page, inviteUrl);
+  await say(one.page, 'before the phone');
+  await sees(two.page, 'before the phone');
+
+  const phone = await visit({ viewport: { width: 390, height: 844 } });
+  await phone.page.goto(`${server.url}/login`);
+  await fillLogin(phone.page, ada);
+  await phone.page.getByRole('link', { name: /general/ }).click({ timeout: 60_000 });
+  await expect(log(phone.page).getByText('Messages from before this device was added')).toBeVisible();
+  await expect(log(phone.page).getByText('before the phone')).toHaveCount(0);
+  await say(two.page, 'hello both');
+  await sees(phone.page, 'hello both');
+  await sees(one.page, 'hello both');
+  await say(phone.page, 'from the phone');
+  await sees(one.page, 'from the phone');
+  await sees(two.page, 'from the phone');
+});
