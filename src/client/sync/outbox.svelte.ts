@@ -36,6 +36,7 @@ export class Outbox {
   /** The server has them; their rows stay until the event arrives, but nothing of them is sent again. */
   readonly #accepted = new Set<EventId>();
   readonly #tabs = new BroadcastChannel('chatalot-outbox');
+  #isClosed = false;
 
   constructor(options: OutboxOptions) {
     this.#options = options;
@@ -82,12 +83,14 @@ export class Outbox {
     return failure === null && !this.#accepted.has(eventId);
   }
 
+  /** Nothing more is tried from here on; what is kept is for the next one. */
   close(): void {
+    this.#isClosed = true;
     this.#tabs.close();
   }
 
   #announce(): void {
-    this.#tabs.postMessage('changed');
+    if (!this.#isClosed) this.#tabs.postMessage('changed');
   }
 
   async #reload(): Promise<void> {
@@ -101,7 +104,7 @@ export class Outbox {
   }
 
   drain(): void {
-    if (!this.#options.keys.isLeader) return;
+    if (this.#isClosed || !this.#options.keys.isLeader) return;
     const waiting = [...this.#rows.values()].filter((row) => this.#isWaiting(row));
     for (const channelId of new Set(waiting.map((row) => row.channelId))) void this.#drainChannel(channelId);
   }
@@ -112,8 +115,10 @@ export class Outbox {
     try {
       for (;;) {
         const next = this.of(channelId).find((row) => this.#isWaiting(row));
-        if (!next || !(await this.#deliver(next))) return;
+        if (!next || this.#isClosed || !(await this.#deliver(next))) return;
       }
+    } catch {
+      // The engine went with its tab: what is kept is taken up at the next resume.
     } finally {
       this.#busy.delete(channelId);
     }

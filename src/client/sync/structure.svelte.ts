@@ -106,7 +106,8 @@ export class Structure {
         return null;
       case 'cursor.moved': {
         const { channelId, readSeq, readOrdinal, mentions } = event;
-        if (readSeq < this.head(channelId).readSeq) return null;
+        // Only what moves it on: an older one said again must not clear mentions that came since.
+        if (readSeq <= this.head(channelId).readSeq) return null;
         this.#patch(channelId, { readSeq, readOrdinal, mentions });
         return null;
       }
