@@ -47,12 +47,12 @@ test('what is written offline goes out once the network is back', async ({ serve
 
   await one.context.setOffline(true);
   await say(one.page, 'written offline');
-  await expect(log(one.page).getByText('Sending…')).toBeVisible();
+  await expect(log(one.page).getByText('Waiting for the connection…')).toBeVisible();
   await say(two.page, 'meanwhile');
   await one.context.setOffline(false);
   await sees(two.page, 'written offline', BACK_MS);
   await sees(one.page, 'meanwhile', BACK_MS);
-  await expect(log(one.page).getByText('Sending…')).toHaveCount(0);
+  await expect(log(one.page).getByText('Waiting for the connection…')).toHaveCount(0);
 });
 
 test('two tabs share one device; the second takes over when the first closes', async ({ server, visit }) => {
