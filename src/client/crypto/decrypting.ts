@@ -223,6 +223,13 @@ export class Decrypting {
       if (result.ok || result.code !== 'unknown_chain') continue;
       // Before the first position given, yet after this device was there: the earlier keys can be asked for.
       const { event, view } = inTime[at]!;
+      const code = await unit.get<WithheldCode>(keys.withheld(channelId, chain.chainId));
+      if (code !== undefined) {
+        const { eventId } = event;
+        const withheld = withheldReasons[code];
+        results[at] = { eventId, status: 'failed', reason: 'withheld_by_sender', withheld };
+        continue;
+      }
       const withoutKey = this.#withoutKey(own, event, { waitsIn: channelId });
       if (withoutKey.status === 'pending') await this.#wish(unit, channelId, { event, view });
       results[at] = withoutKey;
