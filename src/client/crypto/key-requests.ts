@@ -101,7 +101,7 @@ export class KeyRequests implements RequestCalls {
       device: peer,
       live,
       member: conversation.readers.includes(peerAccountId),
-      givenFrom: owned?.record.given[address],
+      givenFrom: owned?.record.given[address] ?? owned?.record.owed[address],
     };
     const requested: RequestedChain = owned
       ? { kind: 'owned', chain: owned.record.chain }

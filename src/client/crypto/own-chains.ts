@@ -84,7 +84,7 @@ export class OwnChains {
       },
       { rng: this.#core.rng, now },
     );
-    return { chain, given: {} };
+    return { chain, given: {}, owed: {} };
   }
 
   /** Replaced chains are kept for a while to answer readers who missed them. */
@@ -100,11 +100,13 @@ export class OwnChains {
     unit: UnitOfWork,
     own: Own,
     { conversation, now, record }: { conversation: ConversationRef; now: number; record: OwnChainRecord },
-  ): Promise<{ given: Record<string, number>; packets: OutgoingPacket[]; handed: string[] }> {
+  ): Promise<Pick<OwnChainRecord, 'given' | 'owed'> & { packets: OutgoingPacket[]; handed: string[] }> {
     const given: Record<string, number> = { ...record.given };
+    const owed: Record<string, number> = { ...record.owed };
     const handed: string[] = [];
     const targets = await targetsOf(unit, own, conversation.readers);
     const waiting = targets.filter((target) => !(target.address in given));
+    for (const { address } of waiting) owed[address] ??= record.chain.iter;
     const reachable = await withSession(unit, waiting, now);
     const clock = { now, rng: this.#core.rng };
     const packets: OutgoingPacket[] = [];
@@ -115,16 +117,17 @@ export class OwnChains {
       given[target.address] = startIter;
       handed.push(target.address);
     }
-    return { given, packets, handed };
+    return { given, owed, packets, handed };
   }
 }
 
 /**
  * From where a device gets the chain: a device that was there when the chain began gets all of it, however late its
- * keys could be reached (it may have published them a moment after a message); others from the next message on.
+ * keys could be reached (it may have published them a moment after a message); others from the first message that was
+ * sent while they were readers.
  */
-function startFor({ chain }: OwnChainRecord, { log, deviceId }: Target): number {
+function startFor({ chain, owed }: OwnChainRecord, { log, deviceId, address }: Target): number {
   const device = findDevice(log, deviceId);
   const wasThere = device !== null && device.cert.createdAt <= chain.createdAt;
-  return wasThere && wasReaderAtStart(chain, log.aid) ? 0 : chain.iter;
+  return wasThere && wasReaderAtStart(chain, log.aid) ? 0 : (owed[address] ?? chain.iter);
 }

@@ -37,6 +37,8 @@ export interface OwnChainRecord {
   readonly chain: SenderChain;
   /** deviceAddress → first position given. */
   readonly given: Readonly<Record<string, number>>;
+  /** deviceAddress → first position due to a reader's device that could not be reached then. */
+  readonly owed: Readonly<Record<string, number>>;
 }
 
 /** What was encrypted and not yet acknowledged; repeated byte-identical. */

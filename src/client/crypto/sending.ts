@@ -171,12 +171,12 @@ export class Sending implements SendCalls {
     const current = await this.#chains.current(unit, own, { conversation, now });
     const message = { header: this.#header(input), content: toWire(input.content) };
     const sealed = encryptGroupEvent(current.chain, message, { rng, now });
-    const { given, packets, handed } = await this.#chains.hand(unit, own, {
+    const { given, owed, packets, handed } = await this.#chains.hand(unit, own, {
       conversation,
       now,
       record: current,
     });
-    unit.put(keys.ownChain(channelId), { chain: sealed.chain, given } satisfies OwnChainRecord);
+    unit.put(keys.ownChain(channelId), { chain: sealed.chain, given, owed } satisfies OwnChainRecord);
     this.#keepPlain(unit, own, { input, opened: sealed });
     const isUnknown = equalBytes(current.chain.acknowledged, current.chain.certHash);
     return {
@@ -201,7 +201,7 @@ export class Sending implements SendCalls {
       if (!record || isWorn(own, { record, targets, epoch: conversation.epoch, now })) return [];
       const { given, packets } = await this.#chains.hand(unit, own, { conversation, now, record });
       if (packets.length === 0) return [];
-      unit.put(keys.ownChain(channelId), { chain: record.chain, given } satisfies OwnChainRecord);
+      unit.put(keys.ownChain(channelId), { ...record, given } satisfies OwnChainRecord);
       unit.put(keys.handing(channelId), packets);
       return packets;
     });
@@ -234,6 +234,7 @@ export class Sending implements SendCalls {
       // The refused send took its key packets with it: those devices still wait for the chain.
       const given = Object.entries(record.given).filter(([address]) => !refused.handed.includes(address));
       unit.put(keys.ownChain(sent.channelId), {
+        ...record,
         chain,
         given: Object.fromEntries(given),
       } satisfies OwnChainRecord);

@@ -274,6 +274,21 @@ describe('removal', () => {
     expect(textsOf(await server.read(dora, last)).at(-1)).toBe('epoch 3');
   });
 
+  it('who joined while a chain was under way reads from then on, though their keys came late', async () => {
+    const { server, ada, ben } = world;
+    await server.say(ada, world.talk, 'before');
+    const keys = server.prekeys.get(cleo.deviceId)!;
+    server.prekeys.delete(cleo.deviceId);
+    await server.say(ada, three(), 'welcome');
+    await server.say(ada, three(), 'are you there?');
+    server.prekeys.set(cleo.deviceId, keys);
+    await server.prepare(ada, three());
+    server.post(ada, await ada.engine.distribute({ conversation: three(), now: server.now }));
+    await ada.engine.distributed({ channelId: channel });
+    expect(textsOf(await server.read(cleo, three()))).toEqual([null, 'welcome', 'are you there?']);
+    expect(textsOf(await server.read(ben, three()))).toEqual(['before', 'welcome', 'are you there?']);
+  });
+
   it('A70 a revoked device reads nothing more, though the server keeps epoch and readers', async () => {
     const { server, ada, ben } = world;
     const phone = await server.addDevice(ben);
