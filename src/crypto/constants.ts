@@ -92,7 +92,6 @@ export const CHAIN_LIFETIME_MS = 7 * DAY;
 export const CHAIN_GRACE_MS = 48 * HOUR;
 export const MAX_SKIPPED_PER_CHANNEL = 4000;
 export const MAX_CHAINS_PER_SENDER_DEVICE = 5;
-export const MAX_PARKED_PER_CHANNEL = 500;
 export const MAX_CHAIN_CERT_BYTES = 512;
 
 // Content, envelope, padding (3.11, P3)

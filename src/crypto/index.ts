@@ -145,7 +145,6 @@ export {
   type PairwisePayload,
   type WithheldCode,
 } from './pairwise.ts';
-export { chainKeyName, dmKeyName, parkEvent, takeParked, type ParkedEvent } from './parked.ts';
 export {
   boundSkippedKeys,
   findChain,

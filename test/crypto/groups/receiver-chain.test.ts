@@ -1,11 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  MAX_CHAINS_PER_SENDER_DEVICE,
-  MAX_PARKED_PER_CHANNEL,
-  MAX_SKIPPED_PER_CHANNEL,
-} from '#crypto/constants.ts';
+import { MAX_CHAINS_PER_SENDER_DEVICE, MAX_SKIPPED_PER_CHANNEL } from '#crypto/constants.ts';
 import { encodePairwise } from '#crypto/pairwise.ts';
-import { chainKeyName, dmKeyName, parkEvent, takeParked, type ParkedEvent } from '#crypto/parked.ts';
 import {
   boundSkippedKeys,
   installChain,
@@ -19,7 +14,6 @@ import { openGroupEvent } from '#crypto/sender-key.ts';
 import {
   certOf,
   chainOf,
-  CHANNEL,
   CONTEXT,
   NOW,
   overSession,
@@ -258,31 +252,4 @@ describe('receiver chains', () => {
     expect(bytes).toBeLessThan(80_000);
     expect(held.seenIters.length).toBe(250);
   }, 60_000);
-});
-
-describe('parked events', () => {
-  it('A74 10 000 parked messages stay within the bound, newest kept', () => {
-    let parked: readonly ParkedEvent[] = [];
-    for (let seq = 1; seq <= 10_000; seq++) {
-      parked = parkEvent(parked, { eventId: CHANNEL, seq, waitsFor: chainKeyName(new Uint8Array(8)) });
-    }
-    expect(parked.length).toBe(MAX_PARKED_PER_CHANNEL);
-    expect(parked[0]!.seq).toBe(9501);
-    expect(parkEvent(parked, parked[3]!)).toBe(parked);
-  });
-
-  it('gives back what waited for a key, in order', () => {
-    const key = chainKeyName(new Uint8Array(8).fill(1));
-    let parked: readonly ParkedEvent[] = [];
-    for (const [seq, waitsFor] of [
-      [5, key],
-      [2, dmKeyName(CHANNEL)],
-      [3, key],
-    ] as const) {
-      parked = parkEvent(parked, { eventId: CHANNEL, seq, waitsFor });
-    }
-    const taken = takeParked(parked, key);
-    expect(taken.ready.map((event) => event.seq)).toEqual([3, 5]);
-    expect(taken.parked.map((event) => event.seq)).toEqual([2]);
-  });
 });
