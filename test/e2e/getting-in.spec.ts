@@ -100,6 +100,7 @@ test('a second browser becomes a second device; revoking it closes it within mom
   await setUpOwner(desk.page, server);
   const laptop = await visit();
   await logIn(laptop.page, server, ada);
+  await expect(laptop.page.getByText('This browser is now one of your devices.')).toBeVisible();
   await expect(laptop.page.getByRole('textbox', { name: 'Message #general' })).toBeVisible();
 
   const rows = await sessionsOf(desk.page, server);

@@ -8,6 +8,7 @@ export class LoginForm {
   readonly #session: Session;
   #step = $state<LoginStep | null>(null);
   #wasTried = $state(false);
+  #isNewDevice = $state(false);
   #failure = $state.raw<EntryFailure | null>(null);
 
   constructor(session: Session) {
@@ -17,6 +18,11 @@ export class LoginForm {
   /** What the log-in is busy with; null while it waits for the person. */
   get step(): LoginStep | null {
     return this.#step;
+  }
+
+  /** After a log-in: this browser was not one of the person's devices before. */
+  get isNewDevice(): boolean {
+    return this.#isNewDevice;
   }
 
   get failure(): EntryFailure | null {
@@ -42,7 +48,9 @@ export class LoginForm {
     this.#step = 'deriving';
     try {
       const onStep = (step: LoginStep): void => void (this.#step = step);
-      await this.#session.login({ username: username.data, password: this.password, onStep });
+      const { password } = this;
+      const done = await this.#session.login({ username: username.data, password, onStep });
+      this.#isNewDevice = done.isNewDevice;
       this.password = '';
       return true;
     } catch (error) {

@@ -127,7 +127,7 @@ export class Session {
     username: string;
     password: string;
     onStep?: (step: LoginStep) => void;
-  }): Promise<void> {
+  }): Promise<{ isNewDevice: boolean }> {
     const { username, password, onStep } = input;
     const { api } = this.#crypto;
     onStep?.('deriving');
@@ -141,6 +141,7 @@ export class Session {
     const isKnown = (await api.findDevice({ accountId })) !== null && (await this.#reopen(grant));
     if (!isKnown) await this.#certify(accountId, loginSecret);
     await this.#enter(grant);
+    return { isNewDevice: !isKnown };
   }
 
   /** True when the device this browser holds still belongs to the account and is bound to the session. */

@@ -76,7 +76,4 @@ export const enCommon = {
   'connection.restartText': 'It should be back in a moment. Nothing is lost.',
   'connection.updateTitle': 'A new version is ready.',
   'connection.updateText': 'Your draft is kept.',
-  'connection.insecureTitle': 'This address isn’t secure',
-  'connection.insecureText':
-    'Encryption in the browser works on https or on localhost only. Ask whoever runs this server for its https address.',
 } as const;

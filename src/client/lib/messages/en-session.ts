@@ -33,25 +33,17 @@ export const enSession = {
   'session.registerClosedTitle': 'No new accounts here',
   'session.registerClosedText': 'Whoever runs this server isn’t taking new people right now.',
   'session.wrongCredentials': 'That username and password don’t belong together. Check both and try again.',
-  'session.lockedOut': {
-    one: 'Too many tries. Wait {n} minute.',
-    other: 'Too many tries. Wait {n} minutes.',
-  },
   'session.logOut': 'Log out',
   'session.logOutText': 'This browser keeps its keys and messages for the next time you log in.',
-  'session.logOutRemove': 'Log out and remove…',
   'session.logOutRemoveTitle': 'Remove this browser?',
   'session.logOutRemoveText':
     'Its keys and its messages are erased here, and your other devices stop sending to it. Without another device or your recovery code you could lose your messages.',
-  'session.logOutRemoveConfirm': 'Log out and remove',
   'session.loggingOut': 'Logging out…',
   'session.ended': 'You were logged out. Log in again to go on.',
   'session.sessions': 'Where you’re logged in',
   'session.thisSession': 'This browser',
   'session.lastUsed': 'Last used {when}',
   'session.revoke': 'Log out there',
-  'session.revoked': 'Logged out there',
-  'session.backToForm': 'Back',
   'session.newDeviceTitle': 'This browser is now one of your devices.',
   'session.newDeviceText': 'New messages open here. Messages from before stay on your other devices.',
 
@@ -118,6 +110,8 @@ export const enSession = {
   'setup.creatingCommunity': 'Creating the community…',
   'setup.inviteTitle': 'You’re set. Bring people in.',
   'setup.inviteLead': 'Send this link. It creates the account and joins {community} in one go.',
+  'setup.inviteLeadClosed':
+    'Nobody can create an account for now, so this link works for people who have one here.',
   'setup.inviteValid': 'Valid for 7 days. Whoever has the link can use it.',
   'setup.openCommunity': 'Open {community}',
   'setup.badTokenTitle': 'This set-up link doesn’t work',
@@ -127,7 +121,6 @@ export const enSession = {
 
   'invite.link': 'Invite link',
   'invite.create': 'Create invite',
-  'invite.creating': 'Creating the invite…',
   'invite.invitedBy': '{name} invited you to',
   'invite.invitedTo': 'You’re invited to',
   'invite.members': { one: '{n} member', other: '{n} members' },
@@ -137,9 +130,6 @@ export const enSession = {
   'invite.joining': 'Joining…',
   'invite.encrypted':
     'Messages here are encrypted on your device. The people running the server can’t read them.',
-  'invite.validUntil': 'Valid until {date}',
-  'invite.noExpiry': 'Doesn’t expire',
-  'invite.placesLeft': { one: '{n} place left', other: '{n} places left' },
   'invite.badTitle': 'This invite doesn’t work',
   'invite.badText': 'It may have expired or been used up. Ask whoever sent it for a new one.',
   'invite.closed': 'This server isn’t taking new people right now. If you have an account here, log in.',
