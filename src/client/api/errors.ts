@@ -17,5 +17,3 @@ export function failureOf(error: unknown): CallFailure {
   }
   return { code: 'unreachable' };
 }
-
-export const isUnreachable = (error: unknown): boolean => failureOf(error).code === 'unreachable';

@@ -6,7 +6,7 @@ import type { AppRouter } from '#server/router.ts';
 export type Api = TRPCClient<AppRouter>;
 
 /** Refresh and log-out carry this header: a form of another site cannot set it. */
-export const REFRESH_HEADER = 'x-chatalot-refresh';
+const REFRESH_HEADER = 'x-chatalot-refresh';
 
 /** HTTP client. `token` is asked for at every call; null sends none. */
 export function createHttpApi(token: () => string | null): Api {

@@ -26,8 +26,5 @@ export function sqlStateOf(error: unknown): string | null {
 /** A unique constraint refused the row (23505). */
 export const isUniqueViolation = (error: unknown): boolean => sqlStateOf(error) === '23505';
 
-/** A foreign key refused the row (23503). */
-export const isForeignKeyViolation = (error: unknown): boolean => sqlStateOf(error) === '23503';
-
 /** Running the same transaction again may succeed: serialisation failure (40001) or deadlock (40P01). */
 export const isRetryable = (error: unknown): boolean => ['40001', '40P01'].includes(sqlStateOf(error) ?? '');
