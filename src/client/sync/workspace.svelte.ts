@@ -1,11 +1,11 @@
 // A signed-in person's workspace: builds the sync engine, loads the bootstrap at every (re)connect, and routes each
 // live event to whoever it concerns.
-import { untrack } from 'svelte';
 import { SvelteMap } from 'svelte/reactivity';
 import { LiveConnection } from '#client/api/live.svelte.ts';
 import type { Api } from '#client/api/trpc.ts';
 import type { CryptoClient } from '#client/crypto/crypto-client.ts';
 import type { IdentityAlarm } from '#client/crypto/protocol.ts';
+import { unowned } from '#client/lib/unowned.svelte.ts';
 import type { LiveEvent } from '#shared/events.ts';
 import type { AccountId, ChannelId, CommunityId, EventId } from '#shared/ids.ts';
 import { ChannelLog } from './channel-log.svelte.ts';
@@ -124,8 +124,7 @@ export class Workspace {
   log(channelId: ChannelId): ChannelLog {
     const known = this.#logs.get(channelId);
     if (known) return known;
-    // Whoever asks first would not hear of changes to state made while it runs.
-    const log = untrack(() => this.#newLog(channelId));
+    const log = unowned(() => this.#newLog(channelId));
     this.#logs.set(channelId, log);
     return log;
   }

@@ -1,7 +1,7 @@
 // The signed-in screens of one workspace: conversations with what is being written in them, which panel is open,
 // where one was last. Lives as long as the workspace, so a visit to the settings loses no draft.
-import { untrack } from 'svelte';
 import { Composer } from '#client/features/composer/composer.svelte.ts';
+import { unowned } from '#client/lib/unowned.svelte.ts';
 import type { Workspace } from '#client/sync/workspace.svelte.ts';
 import type { CommunityStructure } from '#shared/communities.ts';
 import type { AccountId, ChannelId, CommunityId } from '#shared/ids.ts';
@@ -24,7 +24,7 @@ const chats = new WeakMap<Workspace, Chat>();
 
 /** The one of a workspace; made when first asked for and gone with it. */
 export function chatOf(workspace: Workspace): Chat {
-  const chat = chats.get(workspace) ?? new Chat(workspace);
+  const chat = chats.get(workspace) ?? unowned(() => new Chat(workspace));
   chats.set(workspace, chat);
   return chat;
 }
@@ -44,8 +44,7 @@ export class Chat {
   room(channelId: ChannelId): Room {
     const known = this.#rooms.get(channelId);
     if (known) return known;
-    // Its state belongs to nobody's reaction: it outlives whoever asked first.
-    const room = untrack(() => {
+    const room = unowned(() => {
       const conversation = new Conversation(this.workspace, channelId);
       return { conversation, composer: new Composer(conversation) };
     });

@@ -75,6 +75,7 @@ export class TimelineScroll {
   async follow(): Promise<void> {
     await tick();
     if (this.#timeline.isClosed) return;
+    this.#timeline.endUnreadLine();
     if (this.#isStuck) this.toEnd();
     this.readIfSeen();
     const { list } = this;

@@ -97,14 +97,17 @@ export class Timeline {
 
   /** New messages came while nobody looked: from here on they are new. */
   lookAway(): void {
-    if (this.unread === 0 || this.#unreadAfter !== null) return;
-    const { structure } = this.conversation.workspace;
-    this.#unreadAfter = structure.head(this.conversation.channelId).readOrdinal;
+    if (this.unread === 0) return;
+    const { workspace, channelId } = this.conversation;
+    const { readOrdinal } = workspace.structure.head(channelId);
+    // A line above what was read meanwhile moves down; one above what is still new stays.
+    if (this.#unreadAfter === null || readOrdinal > this.#unreadAfter) this.#unreadAfter = readOrdinal;
   }
 
-  /** The person wrote something, so what stood above is read. */
-  clearUnreadLine(): void {
-    this.#unreadAfter = null;
+  /** The person has answered: nothing above is new any more. */
+  endUnreadLine(): void {
+    const newest = this.items.at(-1);
+    if (newest?.kind === 'message' && newest.accountId === this.conversation.me) this.#unreadAfter = null;
   }
 
   /** The newest message is on screen and the person is here: says so, at most four times a second. */

@@ -1,0 +1,104 @@
+// Reading: where the unread line stands, when the cursor moves, how far back is looked.
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Timeline } from '#client/features/timeline/timeline.svelte.ts';
+import type { EventId } from '#shared/ids.ts';
+import { ben, me, openRoom, row, type Room } from './rooms.svelte.ts';
+
+let room: Room;
+let timeline: Timeline;
+beforeEach(async () => {
+  room = await openRoom();
+  timeline = new Timeline(room.conversation);
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  timeline.close();
+  vi.useRealTimers();
+});
+
+/** The message right below the unread line. */
+function firstNew(): string | undefined {
+  // A fresh look: outside components nothing keeps derived values up to date but reading them.
+  const { items } = timeline;
+  const at = items.findIndex((item) => item.kind === 'unread');
+  return at < 0 ? undefined : items[at + 1]?.key;
+}
+
+describe('the unread line', () => {
+  it('stands above the first message that was not read', async () => {
+    room.rows = [row(1, ben), row(2, ben), row(3, ben)];
+    room.head(3, 1);
+    await timeline.open();
+    expect(firstNew()).toBe('event-2');
+  });
+
+  it('is looked for in older pages, but not for ever', async () => {
+    room.rows = [row(60, ben)];
+    room.older = Array.from({ length: 9 }, (_, page) => [row(59 - page, ben)]);
+    room.head(60, 10);
+    await timeline.open();
+    expect(room.rows).toHaveLength(5);
+  });
+
+  it('is not drawn where everything was read', async () => {
+    room.rows = [row(1, ben)];
+    room.head(1, 1);
+    await timeline.open();
+    expect(firstNew()).toBeUndefined();
+  });
+
+  it('comes when nobody looks, stays above what is new, moves below what was read, ends with an answer', async () => {
+    room.rows = [row(1, ben)];
+    room.head(1, 1);
+    await timeline.open();
+    const show = (count: number, readOrdinal: number): void => {
+      room.rows = Array.from({ length: count }, (_, index) => row(index + 1, ben));
+      room.head(count, readOrdinal);
+      timeline.lookAway();
+    };
+    show(2, 1);
+    expect(firstNew()).toBe('event-2');
+    show(3, 1);
+    expect(firstNew()).toBe('event-2');
+    show(4, 3);
+    expect(firstNew()).toBe('event-4');
+    room.rows = [...room.rows, row(5, me)];
+    room.head(5, 5);
+    timeline.endUnreadLine();
+    expect(firstNew()).toBeUndefined();
+  });
+});
+
+describe('reading', () => {
+  it('moves the cursor to the newest event, once for many messages', async () => {
+    room.rows = [row(1, ben), row(2, ben)];
+    room.head(2, 0);
+    await timeline.open();
+    for (let i = 0; i < 10; i++) timeline.markRead();
+    vi.advanceTimersByTime(300);
+    expect(room.moved).toEqual([2]);
+  });
+
+  it('says nothing where nothing is unread', async () => {
+    room.rows = [row(1, ben)];
+    room.head(1, 1);
+    await timeline.open();
+    timeline.markRead();
+    vi.advanceTimersByTime(300);
+    expect(room.moved).toEqual([]);
+  });
+});
+
+describe('jumping', () => {
+  it('loads older pages until the message is there', async () => {
+    room.rows = [row(9, ben)];
+    room.older = [[row(8, ben)], [row(7, ben)], [row(6, ben)]];
+    expect(await timeline.seek('event-7' as EventId)).toBeGreaterThan(0);
+    expect(room.rows[0]?.eventId).toBe('event-7');
+  });
+
+  it('gives up where there is nothing older', async () => {
+    room.rows = [row(9, ben)];
+    expect(await timeline.seek('event-1' as EventId)).toBe(-1);
+  });
+});
