@@ -18,7 +18,9 @@ export interface LiveOptions {
 
 const REVOKED = 4401;
 const FIRST_WAIT_MS = 500;
-const LONGEST_WAIT_MS = 30_000;
+const LONGEST_WAIT_MS = 15_000;
+/** A connection that has not opened its subscription by then is given up: a half-open one would never say so. */
+const OPEN_WITHIN_MS = 15_000;
 
 export class LiveConnection {
   readonly #options: LiveOptions;
@@ -80,6 +82,8 @@ export class LiveConnection {
       onClose: (code) => this.#closed(socket, code),
     });
     this.#socket = socket;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#closed(socket, undefined), OPEN_WITHIN_MS);
     socket.api.live.events.subscribe(undefined, {
       onData: (event) => this.#hear(socket, event),
       onError: () => this.#closed(socket, undefined),
@@ -89,6 +93,7 @@ export class LiveConnection {
   #hear(socket: SocketApi, event: LiveEvent): void {
     if (socket !== this.#socket) return;
     if (event.type === 'live.opened') {
+      clearTimeout(this.#timer);
       this.#isOpened = true;
       this.#attempt = 0;
       this.#status = 'online';
