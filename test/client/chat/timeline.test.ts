@@ -74,7 +74,7 @@ describe('reading', () => {
     room.rows = [row(1, ben), row(2, ben)];
     room.head(2, 0);
     await timeline.open();
-    for (let i = 0; i < 10; i++) timeline.markRead();
+    for (let i = 0; i < 10; i++) timeline.markRead(() => true);
     vi.advanceTimersByTime(300);
     expect(room.moved).toEqual([2]);
   });
@@ -83,7 +83,16 @@ describe('reading', () => {
     room.rows = [row(1, ben)];
     room.head(1, 1);
     await timeline.open();
-    timeline.markRead();
+    timeline.markRead(() => true);
+    vi.advanceTimersByTime(300);
+    expect(room.moved).toEqual([]);
+  });
+
+  it('says nothing when the person has scrolled away in the meantime', async () => {
+    room.rows = [row(1, ben)];
+    room.head(1, 0);
+    await timeline.open();
+    timeline.markRead(() => false);
     vi.advanceTimersByTime(300);
     expect(room.moved).toEqual([]);
   });

@@ -3,6 +3,8 @@
 import { tick } from 'svelte';
 import type { TimelineItem } from './timeline-items.ts';
 
+const FRAMES = 20;
+
 export interface RowFocusOptions {
   readonly items: () => readonly TimelineItem[];
   readonly scroller: () => HTMLElement | undefined;
@@ -65,9 +67,16 @@ export class RowFocus {
     this.#key = item.key;
     this.#options.show(index);
     await tick();
-    const row = this.#options
-      .scroller()
-      ?.querySelector<HTMLElement>(`[data-message="${CSS.escape(item.key)}"]`);
+    // A row just mounted cannot take the focus before it was measured.
+    for (let frame = 0; frame < FRAMES && !this.#focus(item.key); frame++) {
+      await new Promise((resolve) => requestAnimationFrame(resolve));
+    }
+  }
+
+  #focus(key: string): boolean {
+    const scroller = this.#options.scroller();
+    const row = scroller?.querySelector<HTMLElement>(`[data-message="${CSS.escape(key)}"]`);
     row?.focus({ preventScroll: true });
+    return row !== undefined && row !== null && document.activeElement === row;
   }
 }

@@ -12,6 +12,11 @@ const ABOVE_UNREAD_PX = 48;
 /** Browsers round scroll positions. */
 const ROUNDING_PX = 1.5;
 
+/** Rows are measured and places taken. */
+const settled = async (): Promise<void> => {
+  for (let frame = 0; frame < 4; frame++) await new Promise((resolve) => requestAnimationFrame(resolve));
+};
+
 export class TimelineScroll {
   readonly #timeline: Timeline;
   /** Both set by the component. */
@@ -41,20 +46,26 @@ export class TimelineScroll {
 
   readonly toEnd = (): void => this.list?.scrollToIndex(this.#timeline.items.length - 1, { align: 'end' });
 
-  /** Not a hidden column, not a tab in the background. */
+  /** Not a hidden column, not a tab in the background, not somewhere above. */
+  readonly #isNewestSeen = (): boolean =>
+    this.#isStuck && this.#isFocused && !document.hidden && (this.scroller?.clientHeight ?? 0) > 0;
+
   readIfSeen(): void {
     if (!this.#timeline.isPlaced) return;
-    const isOnScreen = (this.scroller?.clientHeight ?? 0) > 0 && !document.hidden;
-    if (this.#isStuck && this.#isFocused && isOnScreen) this.#timeline.markRead();
+    if (this.#isNewestSeen()) this.#timeline.markRead(this.#isNewestSeen);
     else this.#timeline.lookAway();
+  }
+
+  #look(list: VirtualizerHandle, offset: number): void {
+    this.#isStuck = offset - list.getScrollSize() + list.getViewportSize() >= -ROUNDING_PX;
+    this.readIfSeen();
   }
 
   readonly onscroll = (offset: number): void => {
     const { list } = this;
     if (!list || !this.#timeline.isPlaced) return;
-    this.#isStuck = offset - list.getScrollSize() + list.getViewportSize() >= -ROUNDING_PX;
+    this.#look(list, offset);
     if (offset < NEAR_TOP_PX) this.#timeline.loadOlder();
-    this.readIfSeen();
   };
 
   readonly onresize = (): void => {
@@ -62,13 +73,18 @@ export class TimelineScroll {
   };
 
   async open(): Promise<void> {
+    this.#isStuck = this.#timeline.unread === 0;
     await this.#timeline.open();
     await tick();
     if (this.#timeline.isClosed) return;
     const unread = this.#timeline.indexOf('unread');
-    if (unread > 0) this.list?.scrollToIndex(unread, { align: 'start', offset: -ABOVE_UNREAD_PX });
-    else this.toEnd();
-    this.readIfSeen();
+    this.#isStuck = unread < 0;
+    if (unread < 0) return this.follow();
+    this.list?.scrollToIndex(unread, { align: 'start', offset: -ABOVE_UNREAD_PX });
+    // What fits on the screen does not scroll, so nothing else will tell that the end is in view.
+    await settled();
+    const { list } = this;
+    if (list && !this.#timeline.isClosed) this.#look(list, list.getScrollOffset());
   }
 
   /** The list changed. */

@@ -110,13 +110,13 @@ export class Timeline {
     if (newest?.kind === 'message' && newest.accountId === this.conversation.me) this.#unreadAfter = null;
   }
 
-  /** The newest message is on screen and the person is here: says so, at most four times a second. */
-  markRead(): void {
+  /** The newest message is on screen and the person is here: says so, at most four times a second, if it still is. */
+  markRead(isSeen: () => boolean): void {
     this.#reading ??= setTimeout(() => {
       this.#reading = undefined;
       const { log, workspace, channelId } = this.conversation;
       const { readSeq } = workspace.structure.head(channelId);
-      if (this.unread === 0 || log.syncedTo <= readSeq) return;
+      if (!isSeen() || this.unread === 0 || log.syncedTo <= readSeq) return;
       workspace.api.cursors.move.mutate({ channelId, seq: log.syncedTo }).catch(() => undefined);
     }, READ_AFTER_MS);
   }
