@@ -37,7 +37,7 @@ export const enSession = {
   'session.logOutText': 'This browser keeps its keys and messages for the next time you log in.',
   'session.logOutRemoveTitle': 'Remove this browser?',
   'session.logOutRemoveText':
-    'Its keys and its messages are erased here, and your other devices stop sending to it. Without another device or your recovery code you could lose your messages.',
+    'Its keys and its messages are erased here, and your other devices stop sending to it. What only this browser could open is gone for good.',
   'session.loggingOut': 'Logging out…',
   'session.ended': 'You were logged out. Log in again to go on.',
   'session.sessions': 'Where you’re logged in',
@@ -59,7 +59,7 @@ export const enSession = {
   'recovery.code': 'Recovery code',
   'recovery.title': 'Keep this code somewhere safe.',
   'recovery.lead':
-    'It brings back your account and your messages if you forget your password or lose every device. We can’t show it again. Without the code, your password and your devices, the messages are gone for good.',
+    'It’s the spare key to your account, made now and shown only once. Using it is coming in a later version; until then your password is the only way in, so keep both.',
   'recovery.paper': 'Paper in a drawer beats a screenshot: photos often sync to other people’s servers.',
   'recovery.written': 'I’ve written it down',
   'recovery.retypeTitle': 'Type four of the groups.',
