@@ -233,6 +233,16 @@ describe('messages.send', () => {
     expect(refused).toMatchObject({ code: 'stale_devices', missing: [], gone: [gone] });
   });
 
+  it('a device that never published prekeys does not silence a direct conversation', async () => {
+    const eve = await registerPerson(test.deps);
+    const { code } = await ada.api.invites.create({ communityId });
+    await eve.api.invites.accept({ code });
+    const dm = await ada.api.dms.open({ accountId: eve.accountId });
+    const sealed = sealDm(ada, dm.channel.channelId);
+    const ack = await ada.api.messages.send({ ...sealed, packets: [], dmDevices: [] });
+    expect(ack.seq).toBe(1);
+  });
+
   it('group bodies are refused in direct conversations and the reverse', async () => {
     const dm = await ada.api.dms.open({ accountId: ben.accountId });
     const id = dm.channel.channelId;

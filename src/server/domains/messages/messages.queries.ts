@@ -108,18 +108,21 @@ export function mailboxFill(
   );
 }
 
-/** Live devices of a channel's readers; DMs only (both accounts' devices, at most 48). */
+/**
+ * Live devices of a channel's readers that can be reached; DMs only (both accounts' devices, at most 48). A device that
+ * never published prekeys cannot be written to, and one half-registered browser must not silence a conversation.
+ */
 export function readerDevices(
   q: Queryable,
-  channelId: string,
+  at: { channelId: string; ownDeviceId: string },
 ): Promise<{ accountId: string; deviceId: string; devicesVersion: number }[]> {
   return q.query(
     'messages.reader-devices',
     `SELECT d."accountId", d.id AS "deviceId", c."devicesVersion"
      FROM "Channel" c JOIN channel_reader r ON r."channelId" = c.id
      JOIN "Device" d ON d."accountId" = r."accountId" AND d."revokedAt" IS NULL
-     WHERE c.id = $1::uuid`,
-    [channelId],
+     WHERE c.id = $1::uuid AND (d.id = $2::uuid OR EXISTS (SELECT 1 FROM "PrekeySet" p WHERE p."deviceId" = d.id))`,
+    [at.channelId, at.ownDeviceId],
   );
 }
 

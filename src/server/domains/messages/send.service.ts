@@ -99,7 +99,7 @@ async function requireDmDevices(
   actor: DeviceActor,
   at: { channelId: string; given: readonly DeviceRef[] },
 ) {
-  const live = await readerDevices(deps.db, at.channelId);
+  const live = await readerDevices(deps.db, { channelId: at.channelId, ownDeviceId: actor.deviceId });
   const others = live.filter((d) => d.deviceId !== actor.deviceId);
   const given = new Set<string>(at.given.map((d) => d.deviceId));
   const gone = at.given.filter(
