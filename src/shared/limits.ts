@@ -35,6 +35,8 @@ export const limits = {
 
   // Devices and keys (wire)
   devicesPerAccount: 24,
+  /** How long direct messages wait for a new device's first prekeys before going on without it. */
+  newDeviceMs: 5 * MINUTE,
   accountLogEntries: 512,
   accountLogEntryBytes: 1024,
   accountLogsPerCall: 50,

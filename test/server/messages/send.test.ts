@@ -1,6 +1,7 @@
 // The write path: one statement judges, stores, orders and acknowledges; refusals are typed and store nothing.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ChannelId, CommunityId } from '#shared/ids.ts';
+import { limits } from '#shared/limits.ts';
 import { refusal, testDeps, type TestDeps } from '#test/support/deps.ts';
 import { Pen, opaquePacket, sealDm, type Sealed } from '#test/support/messages.ts';
 import { registerPerson, type Person } from '#test/support/people.ts';
@@ -239,6 +240,12 @@ describe('messages.send', () => {
     await eve.api.invites.accept({ code });
     const dm = await ada.api.dms.open({ accountId: eve.accountId });
     const sealed = sealDm(ada, dm.channel.channelId);
+    const early = ada.api.messages.send({ ...sealed, packets: [], dmDevices: [] });
+    expect(await refusal(early)).toMatchObject({
+      code: 'stale_devices',
+      missing: [{ deviceId: eve.deviceId }],
+    });
+    test.clock.advance(limits.newDeviceMs + 60_000);
     const ack = await ada.api.messages.send({ ...sealed, packets: [], dmDevices: [] });
     expect(ack.seq).toBe(1);
   });

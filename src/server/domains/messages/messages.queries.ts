@@ -110,19 +110,21 @@ export function mailboxFill(
 
 /**
  * Live devices of a channel's readers that can be reached; DMs only (both accounts' devices, at most 48). A device that
- * never published prekeys cannot be written to, and one half-registered browser must not silence a conversation.
+ * has not published prekeys since before `settledBefore` cannot be written to: one half-registered browser must not
+ * silence a conversation, while one that came a moment ago must not miss it.
  */
 export function readerDevices(
   q: Queryable,
-  at: { channelId: string; ownDeviceId: string },
+  at: { channelId: string; ownDeviceId: string; settledBefore: Date },
 ): Promise<{ accountId: string; deviceId: string; devicesVersion: number }[]> {
   return q.query(
     'messages.reader-devices',
     `SELECT d."accountId", d.id AS "deviceId", c."devicesVersion"
      FROM "Channel" c JOIN channel_reader r ON r."channelId" = c.id
      JOIN "Device" d ON d."accountId" = r."accountId" AND d."revokedAt" IS NULL
-     WHERE c.id = $1::uuid AND (d.id = $2::uuid OR EXISTS (SELECT 1 FROM "PrekeySet" p WHERE p."deviceId" = d.id))`,
-    [at.channelId, at.ownDeviceId],
+     WHERE c.id = $1::uuid AND (d.id = $2::uuid OR d."createdAt" > $3::timestamptz
+       OR EXISTS (SELECT 1 FROM "PrekeySet" p WHERE p."deviceId" = d.id))`,
+    [at.channelId, at.ownDeviceId, at.settledBefore],
   );
 }
 

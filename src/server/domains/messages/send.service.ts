@@ -99,7 +99,11 @@ async function requireDmDevices(
   actor: DeviceActor,
   at: { channelId: string; given: readonly DeviceRef[] },
 ) {
-  const live = await readerDevices(deps.db, { channelId: at.channelId, ownDeviceId: actor.deviceId });
+  const live = await readerDevices(deps.db, {
+    channelId: at.channelId,
+    ownDeviceId: actor.deviceId,
+    settledBefore: new Date(deps.clock.now() - limits.newDeviceMs),
+  });
   const others = live.filter((d) => d.deviceId !== actor.deviceId);
   const given = new Set<string>(at.given.map((d) => d.deviceId));
   const gone = at.given.filter(
