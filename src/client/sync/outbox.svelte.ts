@@ -6,6 +6,7 @@ import type { Api } from '#client/api/trpc.ts';
 import { CryptoCallError } from '#client/crypto/crypto-client.ts';
 import type { CryptoApi, Draft } from '#client/crypto/protocol.ts';
 import type { ChannelId, EventId } from '#shared/ids.ts';
+import { limits } from '#shared/limits.ts';
 import type { SendAck } from '#shared/messages.ts';
 import type { Keys } from './keys.ts';
 
@@ -21,12 +22,15 @@ export interface OutboxOptions {
 /** What the drain loop does next about one draft. */
 type Step =
   | { readonly kind: 'accepted'; readonly ack: SendAck }
-  | { readonly kind: 'again' } // keys changed: encrypt anew
+  | { readonly kind: 'again'; readonly why: 'stale_epoch' | 'stale_devices' } // keys changed: encrypt anew
   | { readonly kind: 'paused' } // until the connection is back
   | { readonly kind: 'later'; readonly waitMs: number; readonly counts: boolean }
   | { readonly kind: 'refused'; readonly failure: string };
 
 const TRIES = 4;
+/** A device that is being added has no keys for a moment: its owner's messages wait for them, not fail. */
+const NEW_DEVICE_PATIENCE_MS = limits.newDeviceMs + 60_000;
+const NEW_DEVICE_WAIT_MAX_MS = 10_000;
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 export class Outbox {
@@ -127,7 +131,9 @@ export class Outbox {
   /** True when the next draft of the channel may be tried. */
   async #deliver(draft: Draft): Promise<boolean> {
     const { channelId, eventId } = draft;
-    for (let attempt = 0; attempt < TRIES; attempt++) {
+    const started = this.#options.now();
+    let waitMs = 0;
+    for (let attempt = 0; attempt < TRIES && !this.#isClosed; attempt++) {
       const step = await this.#attempt(draft);
       switch (step.kind) {
         case 'accepted':
@@ -139,6 +145,11 @@ export class Outbox {
         case 'again':
           await this.#options.crypto.abandon({ channelId, eventId });
           this.#options.keys.invalidate(channelId);
+          if (step.why === 'stale_devices' && this.#options.now() - started < NEW_DEVICE_PATIENCE_MS) {
+            await wait(waitMs);
+            waitMs = Math.min(Math.max(250, waitMs * 2), NEW_DEVICE_WAIT_MAX_MS);
+            attempt -= 1;
+          }
           break;
         case 'paused':
           return false;
@@ -147,6 +158,7 @@ export class Outbox {
           if (!step.counts) attempt -= 1;
       }
     }
+    if (this.#isClosed) return false;
     await this.#refused(draft, 'keys_unavailable');
     return true;
   }
@@ -217,7 +229,7 @@ function stepAfter(error: unknown): Step {
       return { kind: 'later', waitMs: 2000, counts: true };
     case 'stale_epoch':
     case 'stale_devices':
-      return { kind: 'again' };
+      return { kind: 'again', why: failure.code };
     default:
       return { kind: 'refused', failure: failure.code };
   }

@@ -15,6 +15,8 @@ const { WebSocket } = createRequire(import.meta.url)(
   '../../../node_modules/ws/index.js',
 ) as typeof import('ws');
 
+const BetweenTabs = globalThis.BroadcastChannel;
+
 /** What a test may put between the browser and the server. */
 export type Interceptor = (url: string, pass: () => Promise<Response>) => Promise<Response>;
 
@@ -30,6 +32,8 @@ function acrossTheWorker(engine: CryptoApi): CryptoApi {
     },
   });
 }
+
+let browsers = 0;
 
 /** One after another, as the browser's locks do for all tabs. */
 class Locks {
@@ -51,6 +55,8 @@ export class Browser {
   readonly #storage = new Map<string, string>();
   readonly #store = new MemoryStore();
   readonly #open: Session[] = [];
+  /** Tabs hear those of their own browser only. */
+  readonly #profile = `browser-${(browsers += 1)}`;
 
   constructor(origin: string) {
     this.origin = origin;
@@ -86,7 +92,13 @@ export class Browser {
     happyDOM.setURL(origin);
     const storage = this.#storage;
     const locks = new Locks();
+    const profile = this.#profile;
     const overrides = {
+      BroadcastChannel: class extends BetweenTabs {
+        constructor(name: string) {
+          super(`${profile}/${name}`);
+        }
+      },
       fetch: (input: string, init?: RequestInit) => this.#fetch(input, init),
       localStorage: {
         getItem: (key: string) => storage.get(key) ?? null,

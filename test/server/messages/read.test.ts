@@ -118,13 +118,13 @@ describe('reading a channel log', () => {
     const [id] = await say(1);
     const eve = await registerPerson(test.deps);
     const calls = [
-      eve.api.messages.page({ channelId, limit: 5 }),
-      eve.api.messages.related({ channelId, eventId: id!, after: 0 }),
-      eve.api.messages.gap({ channelId, fromSeq: 1, toSeq: 1 }),
-      eve.api.messages.chainCerts({ channelId, chainIds: ['AAAAAAAAAAA'] }),
-      eve.api.cursors.move({ channelId, seq: 1 }),
+      () => eve.api.messages.page({ channelId, limit: 5 }),
+      () => eve.api.messages.related({ channelId, eventId: id!, after: 0 }),
+      () => eve.api.messages.gap({ channelId, fromSeq: 1, toSeq: 1 }),
+      () => eve.api.messages.chainCerts({ channelId, chainIds: ['AAAAAAAAAAA'] }),
+      () => eve.api.cursors.move({ channelId, seq: 1 }),
     ];
-    for (const call of calls) expect(await refusal(call)).toEqual({ code: 'not_found' });
+    for (const call of calls) expect(await refusal(call())).toEqual({ code: 'not_found' });
   });
 
   it('the bootstrap leaves out structures of known versions', async () => {
