@@ -1,33 +1,9 @@
 // Two people in two browsers talk: live in a channel and directly, edit, react, reply, delete, reload, unread, kick.
 import { AxeBuilder } from '@axe-core/playwright';
-import type { Locator, Page } from '@playwright/test';
+import type { Page } from '@playwright/test';
+import { act, field, isSettled, log, message, rail, say } from './support/chat.ts';
 import { expect, test } from './support/journey.ts';
 import { register, setUpOwner } from './support/people.ts';
-
-const log = (page: Page): Locator => page.getByRole('log', { name: 'Messages' });
-const field = (page: Page, name = 'Message #general'): Locator =>
-  page.getByRole('textbox', { name, exact: true });
-const rail = (page: Page): Locator => page.getByRole('navigation', { name: 'Communities' });
-const message = (page: Page, text: string): Locator =>
-  log(page).getByRole('article').filter({ hasText: text });
-
-async function say(page: Page, text: string, to?: string): Promise<void> {
-  await field(page, to).fill(text);
-  await field(page, to).press('Enter');
-  await expect(field(page, to)).toHaveValue('');
-}
-
-/** Points at a message and presses a button of its toolbar. */
-async function act(page: Page, text: string, button: string): Promise<void> {
-  await message(page, text).hover();
-  await message(page, text).getByRole('button', { name: button, exact: true }).click();
-}
-
-/** No row is on its way or refused any more. */
-const isSettled = async (page: Page): Promise<void> => {
-  await expect(log(page).getByText('Sending…')).toHaveCount(0);
-  await expect(log(page).getByText(/^Not sent/)).toHaveCount(0);
-};
 
 async function expectAccessible(page: Page, where: string): Promise<void> {
   const { violations } = await new AxeBuilder({ page }).withTags(['wcag2a', 'wcag2aa']).analyze();

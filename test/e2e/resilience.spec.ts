@@ -1,19 +1,10 @@
 // It still works after a crash, offline, in a second tab and on a second device: nothing lost, nothing doubled.
-import type { Locator, Page } from '@playwright/test';
+import { log, say, sees } from './support/chat.ts';
 import { expect, test } from './support/journey.ts';
 import { ada, fillLogin, register, setUpOwner } from './support/people.ts';
 
-const log = (page: Page): Locator => page.getByRole('log', { name: 'Messages' });
-const composer = (page: Page): Locator => page.getByRole('textbox', { name: 'Message #general' });
 /** Reconnecting waits up to 30 s between tries. */
 const BACK_MS = 45_000;
-
-async function say(page: Page, text: string): Promise<void> {
-  await composer(page).fill(text);
-  await composer(page).press('Enter');
-}
-const sees = (page: Page, text: string, timeout = 15_000): Promise<void> =>
-  expect(log(page).getByText(text, { exact: true })).toHaveCount(1, { timeout });
 
 test('a restart and a crash of the server lose nothing and double nothing', async ({ server, visit }) => {
   const one = await visit();
