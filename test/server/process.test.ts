@@ -45,7 +45,7 @@ describe('the server process', () => {
   it('starts on an empty folder, refuses a second one there, stops on SIGTERM and starts again', async () => {
     const first = start();
     const port = await listening(first);
-    expect(first.output()).toMatch(/\/setup#[A-Za-z0-9_-]{20,}/);
+    await expect.poll(first.output, { timeout: 30_000 }).toMatch(/\/setup#[A-Za-z0-9_-]{20,}/);
     const ready = await fetch(`http://127.0.0.1:${port}/health/ready`);
     expect([ready.status, await ready.json()]).toMatchObject([200, { status: 'ok' }]);
 
