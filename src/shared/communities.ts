@@ -1,5 +1,6 @@
 // Communities, members, bans.
 import * as z from 'zod/mini';
+import { timeSchema } from './encoding.ts';
 import type { ChannelSummary, GroupSummary } from './channels.ts';
 import { accountIdSchema, communityIdSchema, type AccountId, type CommunityId, type RoleId } from './ids.ts';
 import { limits } from './limits.ts';
@@ -49,7 +50,7 @@ export interface MemberSummary {
 /** Keyset page by (joinedAt, accountId). */
 export const membersInput = z.object({
   communityId: communityIdSchema,
-  after: z.optional(z.object({ joinedAt: z.int(), accountId: accountIdSchema })),
+  after: z.optional(z.object({ joinedAt: timeSchema, accountId: accountIdSchema })),
   limit: z.int().check(z.gte(1), z.lte(limits.membersPage)),
 });
 export interface MembersPage {

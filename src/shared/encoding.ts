@@ -17,3 +17,13 @@ export function base64UrlBytes(min: number, max: number) {
 
 /** A base64url string of exactly `length` bytes. */
 export const base64UrlFixed = (length: number) => base64UrlBytes(length, length);
+
+/** Positions in a log and versions are int4 columns: what is larger names nothing. */
+const INT4_MAX = 2 ** 31 - 1;
+/** The latest moment a Date can hold, ms. */
+const TIME_MAX = 8.64e15;
+
+/** A position in a channel's log, an ordinal, a version: from `from` to 2^31 - 1. */
+export const countSchema = (from: 0 | 1) => z.int().check(z.gte(from), z.lte(INT4_MAX));
+/** Milliseconds since 1970 that a Date can hold. */
+export const timeSchema = z.int().check(z.gte(0), z.lte(TIME_MAX));

@@ -1,5 +1,6 @@
 // Bootstrap: what a client loads at every (re)connect before it applies events.
 import * as z from 'zod/mini';
+import { countSchema } from './encoding.ts';
 import type { DmSummary } from './channels.ts';
 import type { CommunityStructure } from './communities.ts';
 import { channelIdSchema, communityIdSchema, type ChannelId, type CommunityId } from './ids.ts';
@@ -9,7 +10,7 @@ import type { OwnAccount } from './users.ts';
 export const bootstrapInput = z.object({
   /** Community versions the client holds: unchanged structures are not sent again. */
   known: z
-    .array(z.tuple([communityIdSchema, z.int().check(z.gte(0))]))
+    .array(z.tuple([communityIdSchema, countSchema(0)]))
     .check(z.maxLength(limits.communitiesPerAccount)),
 });
 

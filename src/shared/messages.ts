@@ -1,6 +1,6 @@
 // The channel log: sending, paging, gap fill, cursors. The server sees envelopes, never content.
 import * as z from 'zod/mini';
-import { base64UrlBytes } from './encoding.ts';
+import { base64UrlBytes, countSchema } from './encoding.ts';
 import {
   accountIdSchema,
   channelIdSchema,
@@ -77,7 +77,7 @@ export interface SendAck {
 export const pageMessagesInput = z.object({
   channelId: channelIdSchema,
   /** Exclusive upper bound (ordinal). */
-  before: z.optional(z.int().check(z.gte(1))),
+  before: z.optional(countSchema(1)),
   limit: z.int().check(z.gte(1), z.lte(limits.pageMessages)),
 });
 export interface MessagePage {
@@ -97,7 +97,7 @@ export interface MessagePage {
 export const relatedMessagesInput = z.object({
   channelId: channelIdSchema,
   eventId: eventIdSchema,
-  after: z.int().check(z.gte(0)),
+  after: countSchema(0),
 });
 export interface RelatedPage {
   readonly events: readonly ChannelEvent[];
@@ -108,8 +108,8 @@ export interface RelatedPage {
 /** Gap fill by seq, contiguous by contract: answers every seq in [fromSeq, toSeq]. */
 export const gapInput = z.object({
   channelId: channelIdSchema,
-  fromSeq: z.int().check(z.gte(1)),
-  toSeq: z.int().check(z.gte(1)),
+  fromSeq: countSchema(1),
+  toSeq: countSchema(1),
 });
 export interface GapPage {
   readonly events: readonly ChannelEvent[];
@@ -124,5 +124,5 @@ export const chainCertsInput = z.object({
   chainIds: z.array(base64UrlBytes(8, 8)).check(z.minLength(1), z.maxLength(limits.chainCertsPerCall)),
 });
 
-export const moveCursorInput = z.object({ channelId: channelIdSchema, seq: z.int().check(z.gte(0)) });
+export const moveCursorInput = z.object({ channelId: channelIdSchema, seq: countSchema(0) });
 export const typingInput = z.object({ channelId: channelIdSchema });
