@@ -1,7 +1,7 @@
 // The embedded database's view of the disk. PGlite's own build never calls fsync; this file system adds the
 // missing operation, for files and for the names in their folders, so that a commit PostgreSQL acknowledges has
 // reached the disk, and counts every call. What is proved of it: test/server/platform/power-cut.test.ts.
-import { existsSync, fdatasyncSync, fstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, fdatasyncSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { PGlite } from '@electric-sql/pglite';
 import { NodeFS } from '@electric-sql/pglite/nodefs';
@@ -37,8 +37,6 @@ export interface HostStream {
   readonly nfd: number;
   readonly node: HostNode;
 }
-
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /**
  * Statements are prepared once and kept for the life of the one connection, often while tables are still empty, and
@@ -79,52 +77,92 @@ export const countingFlusher = (syncs: Int32Array): Flusher => ({
   },
 });
 
+/** Entries whose names or content are not on the disk yet, by path. Everything else was flushed before the start. */
+interface Unflushed {
+  readonly folders: Set<string>;
+  readonly files: Set<string>;
+}
+
+function watchNames(disk: HostFileSystem, unflushed: Unflushed): void {
+  const { mknod, rename, unlink, rmdir, symlink } = disk.node_ops;
+  const note = (folder: HostNode): void => void unflushed.folders.add(disk.realPath(folder));
+  const removing = (remove: typeof unlink) => (folder: HostNode, name: string) => {
+    remove(folder, name);
+    unflushed.files.delete(join(disk.realPath(folder), name));
+    note(folder);
+  };
+  const watched: Pick<typeof disk.node_ops, 'mknod' | 'rename' | 'unlink' | 'rmdir' | 'symlink'> = {
+    mknod: (folder, name, ...rest) => {
+      const node = mknod(folder, name, ...rest);
+      unflushed.files.add(join(disk.realPath(folder), name));
+      note(folder);
+      return node;
+    },
+    rename: (node, folder, name) => {
+      const [before, from] = [node.parent, disk.realPath(node)];
+      rename(node, folder, name);
+      const to = join(disk.realPath(folder), name);
+      if (unflushed.files.delete(from)) unflushed.files.add(to);
+      else unflushed.files.delete(to);
+      note(before);
+      note(folder);
+    },
+    unlink: removing(unlink),
+    rmdir: removing(rmdir),
+    symlink: (folder, ...rest) => {
+      symlink(folder, ...rest);
+      note(folder);
+    },
+  };
+  Object.assign(disk.node_ops, watched);
+}
+
+function watchContent(disk: HostFileSystem, { files }: Unflushed): void {
+  const { write, setattr } = disk.stream_ops;
+  const setNode = disk.node_ops.setattr;
+  Object.assign(disk.node_ops, {
+    setattr: (...[node, change]: Parameters<typeof setNode>) => {
+      if (change.size !== undefined) files.add(disk.realPath(node));
+      setNode(node, change);
+    },
+  });
+  Object.assign(disk.stream_ops, {
+    setattr: (...[stream, change]: Parameters<typeof setattr>) => {
+      if (change.size !== undefined) files.add(disk.realPath(stream.node));
+      setattr(stream, change);
+    },
+    write: (...[stream, ...rest]: Parameters<typeof write>) => {
+      files.add(disk.realPath(stream.node));
+      return write(stream, ...rest);
+    },
+  });
+}
+
 /**
  * Gives the file system an fsync. A file's data is worth nothing without its name, so folders whose entries changed
  * are flushed first: whatever PostgreSQL calls durable then includes every file made, renamed or removed before it.
+ * Files nobody wrote are not flushed again: crash recovery asks for every single one.
  */
 function makeDurable(disk: HostFileSystem, flusher: Flusher): void {
-  const changed = new Set<string>();
-  const note = (folder: HostNode): void => void changed.add(disk.realPath(folder));
-  const names = disk.node_ops as Mutable<HostFileSystem['node_ops']>;
-  const { mknod, rename, unlink, rmdir, symlink } = disk.node_ops;
-  names.mknod = (folder, ...rest) => {
-    const node = mknod(folder, ...rest);
-    note(folder);
-    return node;
-  };
-  names.rename = (node, folder, name) => {
-    const before = node.parent;
-    rename(node, folder, name);
-    note(before);
-    note(folder);
-  };
-  names.unlink = (folder, name) => {
-    unlink(folder, name);
-    note(folder);
-  };
-  names.rmdir = (folder, name) => {
-    rmdir(folder, name);
-    note(folder);
-  };
-  names.symlink = (folder, ...rest) => {
-    symlink(folder, ...rest);
-    note(folder);
-  };
-  (disk.stream_ops as Mutable<HostFileSystem['stream_ops']>).fsync = (stream) =>
+  const unflushed: Unflushed = { folders: new Set(), files: new Set() };
+  watchNames(disk, unflushed);
+  watchContent(disk, unflushed);
+  const fsync = (stream: HostStream): number =>
     disk.tryFSOperation(() => {
-      for (const folder of changed) {
+      for (const folder of unflushed.folders) {
         flusher.folder(folder);
-        changed.delete(folder);
+        unflushed.folders.delete(folder);
       }
       const path = disk.realPath(stream.node);
-      if (fstatSync(stream.nfd).isDirectory()) flusher.folder(path);
-      else flusher.file(path, stream.nfd);
+      // Noted as flushed only after it is: a failed flush must be tried again (PostgreSQL then ends anyway).
+      if (unflushed.files.has(path)) flusher.file(path, stream.nfd);
+      unflushed.files.delete(path);
       return 0;
     });
+  Object.assign(disk.stream_ops, { fsync });
 }
 
-/** NodeFS with real fsync, in place before crash recovery starts. */
+/** NodeFS with real fsync, in place before crash recovery starts. What the folder holds must have been flushed. */
 export class DurableNodeFS extends NodeFS {
   readonly #flusher: Flusher;
   readonly #onMount: ((disk: HostFileSystem) => void) | undefined;
@@ -151,15 +189,16 @@ export class DurableNodeFS extends NodeFS {
 }
 
 /**
- * Runs `initialise` on a scratch folder beside `folder` and moves it into place once everything is on disk,
- * so that a crash during the first start leaves nothing half made.
+ * Makes sure that `folder` is a database folder and on the disk. A new one comes from `initialise`, which works on a
+ * scratch folder; that is moved into place once everything is flushed, so that a crash leaves nothing half made.
  */
-export async function createDatabaseFolder(
+export async function prepareDatabaseFolder(
   folder: string,
   initialise: (scratch: string) => Promise<void>,
   flush = flushPath,
 ): Promise<void> {
-  if (existsSync(join(folder, 'PG_VERSION'))) return;
+  // A process that was killed may have left writes the operating system has not carried out yet.
+  if (existsSync(join(folder, 'PG_VERSION'))) return flushTree(folder, flush);
   const scratch = `${folder}.new`;
   rmSync(scratch, { recursive: true, force: true });
   mkdirSync(scratch, { recursive: true, mode: 0o700 });

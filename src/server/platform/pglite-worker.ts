@@ -4,7 +4,7 @@ import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { PGlite } from '@electric-sql/pglite';
 import {
   countingFlusher,
-  createDatabaseFolder,
+  prepareDatabaseFolder,
   DurableNodeFS,
   durableStartParams,
   planParams,
@@ -37,7 +37,7 @@ async function open(data: EmbeddedWorkerData): Promise<PGlite> {
   const startParams = durableStartParams(PGlite.defaultStartParams);
   const openFolder = (folder: string): Promise<PGlite> =>
     PGlite.create({ fs: new DurableNodeFS(folder, flusher), startParams });
-  await createDatabaseFolder(data.folder, async (scratch) => (await openFolder(scratch)).close());
+  await prepareDatabaseFolder(data.folder, async (scratch) => (await openFolder(scratch)).close());
   return openFolder(data.folder);
 }
 

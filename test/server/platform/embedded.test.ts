@@ -6,7 +6,7 @@ import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { openDatabase, type Database } from '#server/platform/db.ts';
-import { createDatabaseFolder } from '#server/platform/pglite-files.ts';
+import { prepareDatabaseFolder } from '#server/platform/pglite-files.ts';
 import { DatabaseLockedError, lockFolder } from '#server/platform/folder-lock.ts';
 import '#test/support/global-setup.ts';
 import { scratchFolder } from '#test/support/scratch.ts';
@@ -79,7 +79,7 @@ describe.runIf(source.kind === 'pglite')('embedded database', () => {
     const empty = scratchFolder('fresh');
     const paths = async (): Promise<string[]> =>
       (await readdir(join(empty, 'db'), { recursive: true })).map((path) => join(empty, 'db', path));
-    await createDatabaseFolder(
+    await prepareDatabaseFolder(
       join(empty, 'db'),
       async (scratch) => {
         cpSync(join(folder, 'db'), scratch, { recursive: true });
