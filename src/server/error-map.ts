@@ -48,12 +48,16 @@ function issuesOf(error: z.core.$ZodError): InputIssue[] {
 /** A value no column can hold (SQLSTATE class 22): NUL in text, a number or a time beyond its type. */
 const isDataException = (cause: unknown): boolean => sqlStateOf(cause)?.startsWith('22') ?? false;
 
+/** The database could not write because its disk is full (SQLSTATE 53100); what it acknowledged before stays. */
+const isDiskFull = (cause: unknown): boolean => sqlStateOf(cause) === '53100';
+
 /** The typed payload behind a tRPC error; null when the cause is unknown to us. */
 export function appErrorOf(error: TRPCError): AppErrorPayload | null {
   const { cause } = error;
   if (cause instanceof AppError) return cause.payload;
   if (cause instanceof z.core.$ZodError) return { code: 'bad_input', issues: issuesOf(cause) };
   if (isDataException(cause)) return { code: 'bad_input', issues: [] };
+  if (isDiskFull(cause)) return { code: 'disk_low' };
   switch (error.code) {
     case 'PARSE_ERROR':
     case 'BAD_REQUEST':

@@ -1,5 +1,7 @@
 // The table of background work. A later feature adds its file and its line.
+import { databaseCheckpoint } from './database-checkpoint.job.ts';
 import { databaseMaintenance } from './database-maintenance.job.ts';
+import { databaseSnapshot } from './database-snapshot.job.ts';
 import { expiredSessions } from './expired-sessions.job.ts';
 import type { Job } from './job.ts';
 import { oldPackets } from './old-packets.job.ts';
@@ -8,7 +10,9 @@ import { typing } from './typing.job.ts';
 import { usedPrekeys } from './used-prekeys.job.ts';
 
 export const jobs: readonly Job[] = [
+  databaseCheckpoint,
   databaseMaintenance,
+  databaseSnapshot,
   expiredSessions,
   oldPackets,
   oldRuns,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import { PrismaClient, type Prisma } from '../generated/prisma/client.ts';
-import { openEmbedded, type EmbeddedDatabase, type EmbeddedOptions } from './embedded.ts';
+import { openEmbedded, type EmbeddedDatabase, type EmbeddedOptions, type SyncCounts } from './embedded.ts';
 import { lockFolder } from './folder-lock.ts';
 import { silentLogger, type Logger } from './log.ts';
 
@@ -46,8 +46,10 @@ export interface Database extends Queryable {
   vacuum(): Promise<void>;
   /** Rejects when the database does not answer. */
   ping(): Promise<void>;
-  /** Number of fsync calls the embedded database has made; 0 on PostgreSQL, which keeps its own count. */
-  syncs(): number;
+  /** What the embedded database has flushed to disk; zeros on PostgreSQL, which keeps its own count. */
+  syncs(): SyncCounts;
+  /** The embedded database's folder; null when it lives in memory, and on PostgreSQL. */
+  readonly folder: string | null;
   /** Tar of the embedded database's folder, taken while running; null on PostgreSQL. */
   dump(): Promise<Uint8Array<ArrayBuffer> | null>;
   close(): Promise<void>;
@@ -142,14 +144,16 @@ async function dumpIdle(
   return embedded.dump();
 }
 
+const folderOf = ({ dataDir }: DatabaseOptions): string | null =>
+  dataDir === undefined ? null : join(dataDir, 'db');
+
 async function openThread(options: DatabaseOptions, log: Logger): Promise<EmbeddedDatabase> {
   const onCrash = (cause: Error): void => {
     log.error('database.crashed', { cause });
     if (options.onCrash) return options.onCrash(cause);
     process.exit(1);
   };
-  const folder = options.dataDir === undefined ? null : join(options.dataDir, 'db');
-  return openEmbedded({ ...options.embedded, folder, onCrash });
+  return openEmbedded({ ...options.embedded, folder: folderOf(options), onCrash });
 }
 
 /**
@@ -164,14 +168,22 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     const embedded = isEmbedded ? await openThread(options, log) : null;
     const pool = poolOf(options, embedded);
     pool.on('error', (cause) => log.warn('database.connection', { cause }));
-    return assemble(pool, embedded, unlock);
+    return assemble({ pool, embedded, folder: embedded ? folderOf(options) : null, unlock });
   } catch (cause) {
     unlock();
     throw cause;
   }
 }
 
-function assemble(pool: pg.Pool, embedded: EmbeddedDatabase | null, unlock: () => void): Database {
+interface Parts {
+  readonly pool: pg.Pool;
+  readonly embedded: EmbeddedDatabase | null;
+  readonly folder: string | null;
+  readonly unlock: () => void;
+}
+
+function assemble(parts: Parts): Database {
+  const { pool, embedded, folder, unlock } = parts;
   const prisma = new PrismaClient({
     adapter: new PrismaPg(pool, { statementNameGenerator: statementNames() }),
     transactionOptions: { maxWait: TRANSACTION_WAIT_MS, timeout: TRANSACTION_MS },
@@ -192,7 +204,8 @@ function assemble(pool: pg.Pool, embedded: EmbeddedDatabase | null, unlock: () =
     session: (work) => lend(pool, work),
     vacuum: () => vacuumTables(pool),
     ping: async () => void (await pool.query('SELECT 1')),
-    syncs: () => embedded?.syncs() ?? 0,
+    syncs: () => embedded?.syncs() ?? { files: 0, folders: 0 },
+    folder,
     dump: async () => (embedded ? lend(pool, (session) => dumpIdle(session, embedded)) : null),
     close: () => (closed ??= close()),
   };

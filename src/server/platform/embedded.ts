@@ -58,11 +58,17 @@ class PortSocket extends Duplex {
   }
 }
 
+/** How often the embedded database flushed a file, and a folder whose entries had changed. */
+export interface SyncCounts {
+  readonly files: number;
+  readonly folders: number;
+}
+
 export interface EmbeddedDatabase {
   /** A fresh connection; PGlite has one session, so never more than one may be in use. */
   connect(): Duplex;
-  /** Number of fsync calls so far. */
-  syncs(): number;
+  /** Files and folders flushed to disk so far. */
+  syncs(): SyncCounts;
   /** Tar of the data folder, while running. */
   dump(): Promise<Uint8Array<ArrayBuffer>>;
   close(): Promise<void>;
@@ -93,7 +99,8 @@ function startThread(script: URL | undefined, workerData: EmbeddedWorkerData): W
 
 /** Opens the database of `folder` (or one in memory) in its own thread. Rejects when it cannot be opened. */
 export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedDatabase> {
-  const counter = new SharedArrayBuffer(4);
+  const counter = new SharedArrayBuffer(8);
+  const counts = new Int32Array(counter);
   const worker = startThread(options.script, {
     folder: options.folder,
     dump: options.dump ?? null,
@@ -128,7 +135,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedDa
       worker.postMessage({ type: 'connect', port: port2 } satisfies EmbeddedRequest, [port2]);
       return new PortSocket(port1);
     },
-    syncs: () => Atomics.load(new Int32Array(counter), 0),
+    syncs: () => ({ files: Atomics.load(counts, 0), folders: Atomics.load(counts, 1) }),
     async dump() {
       send({ type: 'dump' });
       const message = await reply('dumped');

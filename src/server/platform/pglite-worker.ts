@@ -2,7 +2,13 @@
 // server's event loop. It speaks PostgreSQL's wire protocol over a MessagePort; see embedded.ts for the other end.
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { PGlite } from '@electric-sql/pglite';
-import { createDatabaseFolder, DurableNodeFS, durableStartParams, planParams } from './pglite-files.ts';
+import {
+  countingFlusher,
+  prepareDatabaseFolder,
+  DurableNodeFS,
+  durableStartParams,
+  planParams,
+} from './pglite-files.ts';
 import { FrontendFramer } from './pg-framer.ts';
 
 /** What the server hands over when it starts the thread. */
@@ -11,7 +17,7 @@ export interface EmbeddedWorkerData {
   readonly folder: string | null;
   /** A dumped data folder (tar) to start an in-memory database from. */
   readonly dump: Uint8Array<ArrayBuffer> | null;
-  /** One Int32: number of fsync calls so far. */
+  /** Two Int32: files and folders flushed so far. */
   readonly syncs: SharedArrayBuffer;
 }
 
@@ -27,11 +33,11 @@ async function open(data: EmbeddedWorkerData): Promise<PGlite> {
     const startParams = [...PGlite.defaultStartParams, ...planParams];
     return PGlite.create({ startParams, ...(data.dump ? { loadDataDir: new Blob([data.dump]) } : {}) });
   }
-  const syncs = new Int32Array(data.syncs);
+  const flusher = countingFlusher(new Int32Array(data.syncs));
   const startParams = durableStartParams(PGlite.defaultStartParams);
   const openFolder = (folder: string): Promise<PGlite> =>
-    PGlite.create({ fs: new DurableNodeFS(folder, syncs), startParams });
-  await createDatabaseFolder(data.folder, async (scratch) => (await openFolder(scratch)).close());
+    PGlite.create({ fs: new DurableNodeFS(folder, flusher), startParams });
+  await prepareDatabaseFolder(data.folder, async (scratch) => (await openFolder(scratch)).close());
   return openFolder(data.folder);
 }
 

@@ -1,12 +1,15 @@
 // The embedded database on disk: every commit flushed, one process per folder, first start all or nothing.
 import { spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { hostname, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { cpSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { openDatabase, type Database } from '#server/platform/db.ts';
+import { prepareDatabaseFolder } from '#server/platform/pglite-files.ts';
 import { DatabaseLockedError, lockFolder } from '#server/platform/folder-lock.ts';
 import '#test/support/global-setup.ts';
+import { scratchFolder } from '#test/support/scratch.ts';
 
 // A first start makes a whole database folder; on a machine at work that takes its time.
 vi.setConfig({ testTimeout: 120_000 });
@@ -17,14 +20,14 @@ let folder: string;
 let made = '';
 beforeAll(async () => {
   if (source.kind !== 'pglite') return;
-  made = folder = mkdtempSync(join(tmpdir(), 'chatalot-embedded-'));
+  made = folder = scratchFolder('embedded');
   const db = await open();
   await db.session((session) => session.execute('CREATE TABLE probe (id int4 PRIMARY KEY)'));
   await db.close();
 }, 120_000);
 afterAll(() => made && rmSync(made, { recursive: true, force: true }));
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'chatalot-embedded-'));
+  folder = scratchFolder('embedded');
   if (made) cpSync(made, folder, { recursive: true });
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
@@ -44,15 +47,48 @@ describe.runIf(source.kind === 'pglite')('embedded database', () => {
     let db = await open();
     const before = db.syncs();
     for (let id = 0; id < 40; id++) await db.query('test.insert', 'INSERT INTO probe VALUES ($1)', [id]);
-    expect(db.syncs() - before).toBeGreaterThanOrEqual(40);
+    expect(db.syncs().files - before.files).toBeGreaterThanOrEqual(40);
     const atRest = db.syncs();
     await count(db);
-    expect(db.syncs()).toBe(atRest);
+    expect(db.syncs()).toEqual(atRest);
     await db.vacuum();
     await db.close();
     db = await open();
     expect(await count(db)).toBe(40);
     await db.close();
+  });
+
+  it('flushes the names of new, renamed and removed files before it calls anything done', async () => {
+    const db = await open();
+    const rounds = async (work: string): Promise<number> => {
+      const before = db.syncs().folders;
+      await db.session((session) => session.execute(work));
+      return db.syncs().folders - before;
+    };
+    expect(await rounds('CREATE TABLE fresh (id int4)')).toBeGreaterThanOrEqual(1);
+    expect(await rounds('DROP TABLE fresh; CHECKPOINT')).toBeGreaterThanOrEqual(1);
+    // A file written beside the old one and renamed over it.
+    expect(await rounds("ALTER SYSTEM SET work_mem = '5MB'")).toBeGreaterThanOrEqual(1);
+    // An ordinary commit makes no file, so no folder is flushed for it.
+    expect(await rounds('INSERT INTO probe VALUES (1)')).toBe(0);
+    await db.close();
+  });
+
+  it('flushes a new database folder whole, names and all, before it is ready', async () => {
+    const flushed = new Set<string>();
+    const empty = scratchFolder('fresh');
+    const paths = async (): Promise<string[]> =>
+      (await readdir(join(empty, 'db'), { recursive: true })).map((path) => join(empty, 'db', path));
+    await prepareDatabaseFolder(
+      join(empty, 'db'),
+      async (scratch) => {
+        cpSync(join(folder, 'db'), scratch, { recursive: true });
+      },
+      async (path) => void flushed.add(path.replace('db.new', 'db')),
+    );
+    expect((await paths()).filter((path) => !flushed.has(path))).toEqual([]);
+    for (const path of [join(empty, 'db'), empty, dirname(empty)]) expect(flushed).toContain(path);
+    rmSync(empty, { recursive: true });
   });
 
   it('refuses a second opening of the same folder, and allows it after the first was closed', async () => {
