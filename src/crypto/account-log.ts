@@ -51,8 +51,8 @@ export interface AccountLogState {
   readonly hashes: readonly Uint8Array[];
   /** By idKey(deviceId). */
   readonly devices: Readonly<Record<string, LogDevice>>;
-  /** The newest backup head the log names; absent before the first. */
-  readonly backupHead?: BackupHead;
+  /** The newest backup head the log names, and where; absent before the first. */
+  readonly backupHead?: BackupHead & { readonly seq: number };
 }
 
 /** Who signs a new entry. The root key is the 32-byte seed from the vault. */
@@ -229,7 +229,7 @@ function applyOp(
     return { devices: addDevice(state, { cert: body.cert, seq: entry.seq, actor }) };
   if (body.op === 'backupHead') {
     ensure(grows(state.backupHead, body.head), 'not_allowed', 'backup head older than the one before');
-    return { backupHead: body.head };
+    return { backupHead: { ...body.head, seq: entry.seq } };
   }
   ensure(body.op === 'revokeDevice', 'not_allowed', 'second genesis');
   const device = findDevice(state, body.deviceId);
