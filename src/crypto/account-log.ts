@@ -1,35 +1,29 @@
 // The account log: a hash chain of signed entries that alone makes a device belong to an account (protocol 3.2;
 // docs/protocol.md, Identity). A pure reducer; the state keeps every entry's hash so that gossiped heads can be checked.
-import { concat, equalBytes, utf8 } from './bytes.ts';
-import { decodeAll, KEY_ED25519, readKey, writeKey, Writer, type Reader } from './codec.ts';
-import {
-  HASH_BYTES,
-  ID_BYTES,
-  MAX_DEVICE_CERT_BYTES,
-  MAX_LIVE_DEVICES,
-  MAX_LOG_BODY_BYTES,
-  MAX_LOG_ENTRIES,
-  MAX_LOG_ENTRY_BYTES,
-  SIGN_LABELS,
-  SIGNATURE_BYTES,
-  WIRE_VERSION,
-} from './constants.ts';
+import { equalBytes, utf8 } from './bytes.ts';
+import { KEY_ED25519, writeKey, Writer } from './codec.ts';
+import { HASH_BYTES, ID_BYTES, MAX_LIVE_DEVICES, MAX_LOG_ENTRIES, SIGN_LABELS } from './constants.ts';
 import { verifyDeviceCert, type DeviceCert } from './device.ts';
 import { CryptoError, ensure } from './errors.ts';
 import { idKey } from './ids.ts';
+import {
+  decodeLogEntry,
+  encodeBackupHead,
+  OP_ADD_DEVICE,
+  OP_BACKUP_HEAD,
+  OP_GENESIS,
+  OP_REVOKE_DEVICE,
+  REVOKE_REASONS,
+  SIGNER_DEVICE,
+  SIGNER_ROOT,
+  signEntry,
+  type BackupHead,
+  type LogEntry,
+  type RevokeReason,
+} from './log-entry.ts';
 import type { LogHead } from './log-head.ts';
-import { H, importEd25519, sign, verifySigned, type KeyPair } from './primitives.ts';
+import { H, importEd25519, verifySigned, type KeyPair } from './primitives.ts';
 import type { Rng } from './rng.ts';
-
-const OP_GENESIS = 0;
-const OP_ADD_DEVICE = 1;
-const OP_REVOKE_DEVICE = 2;
-const SIGNER_ROOT = 0;
-const SIGNER_DEVICE = 1;
-
-/** Why a device left the account. */
-export const REVOKE_REASONS = ['removed', 'lost', 'logged_out', 'replaced'] as const;
-export type RevokeReason = (typeof REVOKE_REASONS)[number];
 
 /** Who put a device into the log. */
 export type LogActor = { readonly kind: 'root' } | { readonly kind: 'device'; readonly deviceId: Uint8Array };
@@ -57,25 +51,8 @@ export interface AccountLogState {
   readonly hashes: readonly Uint8Array[];
   /** By idKey(deviceId). */
   readonly devices: Readonly<Record<string, LogDevice>>;
-}
-
-type LogOp =
-  | { readonly op: 'genesis'; readonly rootPub: Uint8Array; readonly createdAt: number }
-  | { readonly op: 'addDevice'; readonly cert: Uint8Array }
-  | { readonly op: 'revokeDevice'; readonly deviceId: Uint8Array; readonly reason: RevokeReason };
-
-/** A decoded entry; its signature is checked by the reducer, which alone knows the signer's key. */
-export interface LogEntry {
-  readonly accountId: Uint8Array;
-  readonly seq: number;
-  readonly prevHash: Uint8Array;
-  readonly body: LogOp;
-  readonly signerKind: 'root' | 'device';
-  readonly signerId: Uint8Array;
-  readonly fields: Uint8Array;
-  readonly signature: Uint8Array;
-  /** H(entry ‖ sig), the prevHash of the next entry. */
-  readonly hash: Uint8Array;
+  /** The newest backup head the log names, and where; absent before the first. */
+  readonly backupHead?: BackupHead & { readonly seq: number };
 }
 
 /** Who signs a new entry. The root key is the 32-byte seed from the vault. */
@@ -92,72 +69,6 @@ export function accountIdentity(accountId: Uint8Array, rootPub: Uint8Array): Uin
 /** The signerId of root-signed entries: the first 16 bytes of H("cl1/root" ‖ rootPub). */
 export function rootFingerprint(rootPub: Uint8Array): Uint8Array {
   return H(utf8('cl1/root'), rootPub).slice(0, ID_BYTES);
-}
-
-/** Decodes one entry ‖ signature. Throws malformed, unsupported, limit. */
-export function decodeLogEntry(encoded: Uint8Array): LogEntry {
-  ensure(encoded.length <= MAX_LOG_ENTRY_BYTES, 'limit', 'log entry size');
-  return decodeAll(encoded, (r) => {
-    ensure(r.u8() === WIRE_VERSION, 'unsupported', 'log entry version');
-    const accountId = r.fixed(ID_BYTES);
-    const seq = r.u32();
-    const prevHash = r.fixed(HASH_BYTES);
-    const op = r.u8();
-    const body = decodeBody(op, r.bytes(MAX_LOG_BODY_BYTES));
-    const kind = r.u8();
-    ensure(kind === SIGNER_ROOT || kind === SIGNER_DEVICE, 'unsupported', 'log signer kind');
-    const signerId = r.fixed(ID_BYTES);
-    const signature = r.fixed(SIGNATURE_BYTES);
-    const fields = encoded.slice(0, encoded.length - SIGNATURE_BYTES);
-    const signerKind = kind === SIGNER_ROOT ? 'root' : 'device';
-    return { accountId, seq, prevHash, body, signerKind, signerId, fields, signature, hash: H(encoded) };
-  });
-}
-
-function decodeBody(op: number, body: Uint8Array): LogOp {
-  if (op === OP_GENESIS) return decodeAll(body, readGenesis);
-  if (op === OP_ADD_DEVICE) {
-    ensure(body.length <= MAX_DEVICE_CERT_BYTES, 'limit', 'device certificate size');
-    return { op: 'addDevice', cert: body };
-  }
-  ensure(op === OP_REVOKE_DEVICE, 'unsupported', 'log operation');
-  return decodeAll(body, (r) => {
-    const deviceId = r.fixed(ID_BYTES);
-    const reason = REVOKE_REASONS[r.u8()];
-    ensure(reason !== undefined, 'unsupported', 'revocation reason');
-    return { op: 'revokeDevice', deviceId, reason };
-  });
-}
-
-function readGenesis(r: Reader): LogOp {
-  const rootPub = readKey(r, KEY_ED25519);
-  const createdAt = r.varint();
-  r.fixed(ID_BYTES); // random16: makes two geneses of one root distinct
-  return { op: 'genesis', rootPub, createdAt };
-}
-
-interface EntryInput {
-  readonly accountId: Uint8Array;
-  readonly seq: number;
-  readonly prevHash: Uint8Array;
-  readonly op: number;
-  readonly body: Uint8Array;
-  readonly signerKind: number;
-  readonly signerId: Uint8Array;
-}
-
-function signEntry(e: EntryInput, secretKey: Uint8Array): Uint8Array {
-  const fields = new Writer()
-    .u8(WIRE_VERSION)
-    .fixed(e.accountId, ID_BYTES)
-    .u32(e.seq)
-    .fixed(e.prevHash, HASH_BYTES)
-    .u8(e.op)
-    .bytes(e.body, MAX_LOG_BODY_BYTES)
-    .u8(e.signerKind)
-    .fixed(e.signerId, ID_BYTES)
-    .done();
-  return concat(fields, sign(secretKey, SIGN_LABELS.accountLog, fields));
 }
 
 /** Entry 0 of a new account, signed by its root. Returns entry ‖ signature. */
@@ -195,6 +106,11 @@ export function createRevokeDevice(
 ): Uint8Array {
   const body = new Writer().fixed(target.deviceId, ID_BYTES).u8(REVOKE_REASONS.indexOf(target.reason)).done();
   return append(state, { op: OP_REVOKE_DEVICE, body }, signer);
+}
+
+/** The next entry, naming what the backup holds. Throws what the reducer would throw on it. */
+export function createBackupHead(state: AccountLogState, head: BackupHead, signer: LogSigner): Uint8Array {
+  return append(state, { op: OP_BACKUP_HEAD, body: encodeBackupHead(head) }, signer);
 }
 
 function append(
@@ -276,9 +192,9 @@ function applyEntry(state: AccountLogState, entry: LogEntry): AccountLogState {
   ensure(entry.seq === state.headSeq + 1, 'malformed', 'gap in the log');
   ensure(equalBytes(entry.prevHash, state.headHash), 'fork', 'entry does not follow the known head');
   const actor = verifySigner(state, entry);
-  const devices = applyOp(state, entry, actor);
+  const changed = applyOp(state, entry, actor);
   const hashes = [...state.hashes, entry.hash];
-  return { ...state, headSeq: entry.seq, headHash: entry.hash, hashes, devices };
+  return { ...state, headSeq: entry.seq, headHash: entry.hash, hashes, ...changed };
 }
 
 function verifyByRoot(state: AccountLogState, entry: LogEntry): void {
@@ -303,15 +219,29 @@ function verifySigner(state: AccountLogState, entry: LogEntry): LogActor {
   return { kind: 'device', deviceId: entry.signerId };
 }
 
-function applyOp(state: AccountLogState, entry: LogEntry, actor: LogActor): Record<string, LogDevice> {
+function applyOp(
+  state: AccountLogState,
+  entry: LogEntry,
+  actor: LogActor,
+): Partial<Pick<AccountLogState, 'devices' | 'backupHead'>> {
   const { body } = entry;
-  if (body.op === 'addDevice') return addDevice(state, { cert: body.cert, seq: entry.seq, actor });
+  if (body.op === 'addDevice')
+    return { devices: addDevice(state, { cert: body.cert, seq: entry.seq, actor }) };
+  if (body.op === 'backupHead') {
+    ensure(grows(state.backupHead, body.head), 'not_allowed', 'backup head older than the one before');
+    return { backupHead: { ...body.head, seq: entry.seq } };
+  }
   ensure(body.op === 'revokeDevice', 'not_allowed', 'second genesis');
   const device = findDevice(state, body.deviceId);
   ensure(device !== null, 'unknown_device', 'revoked device not in the log');
   ensure(device.revokedAtSeq === null, 'revoked', 'device already revoked');
   const revoked = { ...device, revokedAtSeq: entry.seq, revokeReason: body.reason };
-  return { ...state.devices, [idKey(body.deviceId)]: revoked };
+  return { devices: { ...state.devices, [idKey(body.deviceId)]: revoked } };
+}
+
+function grows(known: BackupHead | undefined, next: BackupHead): boolean {
+  if (!known || next.version > known.version) return true;
+  return next.version === known.version && next.count > known.count;
 }
 
 function addDevice(

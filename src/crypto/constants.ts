@@ -39,6 +39,7 @@ export const SIGN_LABELS = {
   senderKeyMessage: 'sk-msg',
   attach: 'attach',
   control: 'ctl',
+  backupManifest: 'backup',
 } as const;
 
 // First bytes of packets and messages
@@ -117,3 +118,19 @@ export const KDF_MAX_PASSES = 10;
 export const KDF_PARALLELISM = 1;
 export const KDF_VERSION = 0x13;
 export const MAX_PASSWORD_BYTES = 1024;
+
+// Backup (3.12)
+/** Entries of one backup version; its Merkle tree is never higher than this many leaves. */
+export const MAX_BACKUP_ENTRIES = 1 << 20;
+/** One entry as the server keeps it: header, nonce, sealed payload. */
+export const MAX_BACKUP_ENTRY_BYTES = 24 * 1024;
+export const MAX_BACKUP_MANIFEST_BYTES = 512;
+export const MIN_BACKUP_ID_BYTES = 16;
+export const MAX_BACKUP_ID_BYTES = 32;
+/** Content keys of direct messages sealed together in one entry. */
+export const MAX_DM_KEYS_PER_ENTRY = 256;
+/** Own words about one peer (verification). */
+export const MAX_PEER_STATE_BYTES = 512;
+/** Entries of one append, and their bytes together. */
+export const MAX_BACKUP_APPEND = 256;
+export const MAX_BACKUP_APPEND_BYTES = 512 * 1024;

@@ -2,6 +2,7 @@
 // the commitment go to every device of both people over their pairwise sessions. No signature: a direct message stays
 // deniable, its author is the device whose session carried the key.
 import { type AuthenticatedPacket, type PeerDevice } from './authenticated.ts';
+import { dmKeyBinding, type DmKeyArchive } from './backup-kinds.ts';
 import { concat, equalBytes, utf8 } from './bytes.ts';
 import { Reader, Writer } from './codec.ts';
 import { AEAD_KEY_BYTES, AEAD_NONCE_BYTES, FRANKING_KEY_BYTES } from './constants.ts';
@@ -61,6 +62,8 @@ export interface DmConversation {
 export interface EncryptedDm {
   readonly envelope: Uint8Array;
   readonly keyPacket: Uint8Array;
+  /** The content key as its receivers get it: for the own backup. */
+  readonly key: DmKey;
   readonly contentBytes: Uint8Array;
   readonly frankKey: Uint8Array;
 }
@@ -83,9 +86,11 @@ export function encryptDm(
   const nonce = rng.bytes(AEAD_NONCE_BYTES);
   const sealed = aeadSeal(contentKey, nonce, padContent(frankKey, contentBytes), associated(header, sender));
   const payload = concat(Uint8Array.of(MESSAGE_DM, 0), nonce, sealed);
+  const bodyHash = H(payload);
   return {
     envelope: encodeEnvelope({ ...header, payload }),
-    keyPacket: encodePairwise({ kind: 'dm-key', eventId, contentKey, bodyHash: H(payload), commit }),
+    keyPacket: encodePairwise({ kind: 'dm-key', eventId, contentKey, bodyHash, commit }),
+    key: { sender, eventId, contentKey, bodyHash, commit },
     contentBytes,
     frankKey,
   };
@@ -104,23 +109,53 @@ export function acceptDmKey(packet: AuthenticatedPacket): DmKey {
  * who is not of this conversation, `mismatch` where envelope, key and body disagree, `bad_mac`, `malformed`.
  */
 export function openDm(event: IncomingEvent, key: DmKey, conversation: DmConversation): OpenedEvent {
-  const { payload, ...header } = decodeEnvelope(event.envelope);
-  ensure(header.mode === 'dm', 'not_allowed', 'not a direct message');
-  ensure(equalBytes(header.channelId, conversation.channelId), 'mismatch', 'event of another conversation');
+  const { header, payload } = readDm(event, conversation);
   ensure(sameDevice(key.sender, event.sender), 'mismatch', 'key came from another device');
-  ensure(
-    conversation.participants.some((aid) => equalBytes(aid, event.sender.aid)),
-    'not_allowed',
-    'sender is not of this conversation',
-  );
   ensure(equalBytes(header.eventId, key.eventId), 'mismatch', 'key of another event');
   ensure(equalBytes(header.commit, key.commit), 'mismatch', 'commitment differs from the key packet');
   ensure(equalBytes(H(payload), key.bodyHash), 'mismatch', 'body differs from the key packet');
-  const r = new Reader(payload);
+  return openBody(event, { header, payload, contentKey: key.contentKey });
+}
+
+/**
+ * Opens a direct message with a key out of the own backup: sender, body and commitment must be those the key was put
+ * away with. Throws as openDm.
+ */
+export function openArchivedDm(
+  event: IncomingEvent,
+  key: DmKeyArchive,
+  conversation: DmConversation,
+): OpenedEvent {
+  const { header, payload } = readDm(event, conversation);
+  ensure(equalBytes(header.eventId, key.eventId), 'mismatch', 'key of another event');
+  const bound = { sender: event.sender, bodyHash: H(payload), commit: header.commit };
+  ensure(equalBytes(dmKeyBinding(bound), key.binding), 'mismatch', 'sender or body differs from the backup');
+  return openBody(event, { header, payload, contentKey: key.contentKey });
+}
+
+/** Mode, conversation and sender, as far as they can be checked without a key. */
+function readDm(
+  event: IncomingEvent,
+  conversation: DmConversation,
+): { header: EnvelopeHeader; payload: Uint8Array } {
+  const { payload, ...header } = decodeEnvelope(event.envelope);
+  ensure(header.mode === 'dm', 'not_allowed', 'not a direct message');
+  ensure(equalBytes(header.channelId, conversation.channelId), 'mismatch', 'event of another conversation');
+  const isParticipant = conversation.participants.some((aid) => equalBytes(aid, event.sender.aid));
+  ensure(isParticipant, 'not_allowed', 'sender is not of this conversation');
+  return { header, payload };
+}
+
+function openBody(
+  event: IncomingEvent,
+  body: { readonly header: EnvelopeHeader; readonly payload: Uint8Array; readonly contentKey: Uint8Array },
+): OpenedEvent {
+  const { header } = body;
+  const r = new Reader(body.payload);
   ensure(r.u8() === MESSAGE_DM, 'malformed', 'not a direct message body');
   r.mask(0);
   const nonce = r.fixed(AEAD_NONCE_BYTES);
-  const inner = aeadOpen(key.contentKey, nonce, r.rest(), associated(header, event.sender));
+  const inner = aeadOpen(body.contentKey, nonce, r.rest(), associated(header, event.sender));
   return { ...openInner(inner, header, event.sender), seq: event.seq, createdAt: event.createdAt };
 }
 

@@ -17,6 +17,7 @@ export {
   accountIdentity,
   compareHead,
   createAddDevice,
+  createBackupHead,
   createGenesis,
   createRevokeDevice,
   extendAccountLog,
@@ -32,8 +33,8 @@ export {
   type LogActor,
   type LogDevice,
   type LogSigner,
-  type RevokeReason,
 } from './account-log.ts';
+export { type BackupHead, type RevokeReason } from './log-entry.ts';
 export {
   certifyDevice,
   deviceAddress,
@@ -101,6 +102,44 @@ export {
   type VaultSecrets,
 } from './vault.ts';
 
+// Backup
+export {
+  acceptBackupManifest,
+  backupHeadHash,
+  backupId,
+  leastBackupCount,
+  openBackupEntry,
+  proveBackup,
+  sealBackupEntry,
+  signBackupManifest,
+  type BackupItem,
+  type BackupKey,
+  type BackupManifest,
+} from './backup.ts';
+export {
+  archiveDmKey,
+  BACKUP_CHAIN,
+  BACKUP_DM_KEYS,
+  BACKUP_PEER,
+  decodeChainArchive,
+  decodeDmKeys,
+  decodePeerState,
+  encodeChainArchive,
+  encodeDmKeys,
+  encodePeerState,
+  type ChainArchive,
+  type DmKeyArchive,
+} from './backup-kinds.ts';
+export {
+  appendLeaves,
+  EMPTY_FRONTIER,
+  foldLeaves,
+  merkleLeaf,
+  merkleRoot,
+  type Frontier,
+  type MerkleNode,
+} from './merkle.ts';
+
 // Events: envelope, content, direct messages, sender keys, timeline
 export { type AuthenticatedPacket, type PeerDevice } from './authenticated.ts';
 export {
@@ -121,6 +160,7 @@ export {
 export {
   acceptDmKey,
   encryptDm,
+  openArchivedDm,
   openDm,
   type DmConversation,
   type DmKey,
@@ -150,6 +190,7 @@ export {
   findChain,
   installChain,
   installForwardedChain,
+  restoreChain,
   type ForwardContext,
   type InstallContext,
   type Installed,

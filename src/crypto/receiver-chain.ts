@@ -1,6 +1,7 @@
 // The receiving half of sender chains (protocol 3.9): installing a chain that came over a pairwise session, finding the
 // key of a message, remembering what was seen, and keeping all of it bounded. Records are plain and immutable.
 import { type AuthenticatedPacket, type PeerDevice } from './authenticated.ts';
+import type { ChainArchive } from './backup-kinds.ts';
 import { concat, equalBytes } from './bytes.ts';
 import type { VerifiedChainCert } from './chain-cert.ts';
 import { HASH_BYTES, MAX_CHAINS_PER_SENDER_DEVICE, MAX_SKIPPED_PER_CHANNEL } from './constants.ts';
@@ -120,6 +121,27 @@ export function installForwardedChain(packet: AuthenticatedPacket, context: Forw
     : ({ origin: 'forwarded', historyUpTo: context.historyUpTo } as const);
   const chain = freshChain(context, payload, source);
   return known ? alone({ ...chain, archived: known.archived }) : bounded(chain, context.existing);
+}
+
+/**
+ * Accepts a chain out of the own backup. A chain that is held is only ever extended backwards, and only where the archive
+ * leads to exactly the key held. Throws `mismatch` (another certificate, or a key that leads elsewhere), `not_allowed`
+ * for another member's word about a chain that is held or not shareable.
+ */
+export function restoreChain(archive: ChainArchive, context: InstallContext): Installed {
+  const { cert, existing } = context;
+  const { startIter, chainKey, historyUpTo } = archive;
+  ensure(equalBytes(archive.certHash, cert.hash), 'mismatch', 'archive of another certificate');
+  const known = findChain(existing, cert.chainId);
+  if (historyUpTo !== null) {
+    ensure(!known && cert.shareable, 'not_allowed', 'forwarded chain is not needed or not shareable');
+    return bounded(freshChain(context, archive, { origin: 'forwarded', historyUpTo }), existing);
+  }
+  const fresh = freshChain(context, { startIter, chainKey }, { origin: 'own', historyUpTo: null });
+  if (!known) return bounded(fresh, existing);
+  if (known.origin !== 'forwarded') return alone(extendBack(known, archive));
+  const { archived, seenIters, seenSeqs, seenLinks } = known;
+  return alone({ ...fresh, archived, seenIters, seenSeqs, seenLinks });
 }
 
 /** The chain with this id, if held. */

@@ -3,7 +3,6 @@ export {
   acceptsHead,
   accountIdentity,
   compareHead,
-  decodeLogEntry,
   extendAccountLog,
   findDevice,
   liveDevices,
@@ -13,8 +12,18 @@ export {
   wasLiveAt,
   type AccountLogState,
   type LogDevice,
-  type LogEntry,
 } from './account-log.ts';
+export { decodeLogEntry, type LogEntry } from './log-entry.ts';
+export { parseBackupEntry, verifyBackupManifest, type BackupManifest } from './backup.ts';
+export {
+  appendLeaves,
+  decodeFrontier,
+  EMPTY_FRONTIER,
+  encodeFrontier,
+  merkleLeaf,
+  merkleRoot,
+  type Frontier,
+} from './merkle.ts';
 export { fromBase64Url, fromHex, toBase64Url, toHex } from './bytes.ts';
 export {
   AEAD_KEY_BYTES,
@@ -43,6 +52,15 @@ export {
   KEM_PUBLIC_BYTES,
   KEM_SEED_BYTES,
   MAX_ARCHIVED_SESSIONS,
+  MAX_BACKUP_APPEND,
+  MAX_BACKUP_APPEND_BYTES,
+  MAX_BACKUP_ENTRIES,
+  MAX_BACKUP_ENTRY_BYTES,
+  MAX_BACKUP_ID_BYTES,
+  MAX_BACKUP_MANIFEST_BYTES,
+  MIN_BACKUP_ID_BYTES,
+  MAX_DM_KEYS_PER_ENTRY,
+  MAX_PEER_STATE_BYTES,
   MAX_BLOBS_PER_EVENT,
   MAX_CHAINS_PER_SENDER_DEVICE,
   MAX_CHAIN_CERT_BYTES,

@@ -1,5 +1,6 @@
 // Every procedure there is. Clients import its type only.
 import { authRouter, vaultRouter } from './domains/auth/auth.router.ts';
+import { backupRouter } from './domains/backup/backup.router.ts';
 import { channelsRouter, dmsRouter, groupsRouter } from './domains/channels/channels.router.ts';
 import { communitiesRouter } from './domains/communities/communities.router.ts';
 import { devicesRouter } from './domains/devices/devices.router.ts';
@@ -16,6 +17,7 @@ import { router } from './trpc.ts';
 
 export const appRouter = router({
   auth: authRouter,
+  backup: backupRouter,
   channels: channelsRouter,
   cursors: cursorsRouter,
   communities: communitiesRouter,

@@ -57,6 +57,17 @@ export const limits = {
   mailboxMs: 60 * DAY,
   mailboxPage: 200,
 
+  // Backup (wire but for the total)
+  backupEntries: 1 << 20,
+  backupEntryBytes: 24 * 1024,
+  backupManifestBytes: 512,
+  backupAppendEntries: 256,
+  backupAppendBytes: 512 * 1024,
+  /** Bytes of entries in one answer: well under what a socket may have unsent. */
+  backupPageBytes: 512 * 1024,
+  /** All entries of one account. 10^5 messages take about 10 MB. */
+  backupBytes: 256 * 1024 * 1024,
+
   // Communities
   communityNameMax: 64,
   communityDescriptionMax: 2048,

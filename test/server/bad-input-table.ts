@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { toBase64Url } from '#crypto/index.ts';
 import type { AppErrorCode } from '#shared/errors.ts';
 import type { AccountId, ChannelId, CommunityId, GroupId, RoleId } from '#shared/ids.ts';
+import { backupAppend } from '../support/backup.ts';
 import {
   attachSignature,
   makeIdentity,
@@ -101,6 +102,22 @@ const keys: Record<string, Row> = {
     foreign: 'answers',
     refused: ({ ada }) => [{ targets: Array.from({ length: 26 }, () => deviceRef(ada)) }],
   },
+  'backup.status': none,
+  'backup.append': {
+    input: ({ ada }) => backupAppend(ada, { count: 0, entries: 1 }),
+    foreign: 'bad_proof',
+    refused: ({ ada }) => {
+      const one = backupAppend(ada, { count: 0, entries: 1 });
+      return [
+        { ...one, entries: Array.from({ length: 257 }, () => one.entries[0]) },
+        { ...one, entries: [bytes(24_577)] },
+        { ...one, entries: [] },
+        { ...one, manifest: bytes(513) },
+        { ...one, version: 0 },
+      ];
+    },
+  },
+  'backup.entries': { input: () => ({ version: 1, from: 0, to: 1 }), foreign: 'not_found' },
   'mailbox.pull': { input: () => ({ after: 0 }) },
   'mailbox.ack': { input: () => ({ seqs: [1, 2, 3] }), foreign: 'answers' },
   'mailbox.send': {

@@ -20,6 +20,11 @@ describe('wire caps', () => {
     ['kdf memory ceiling', wire.KDF_MAX_MEMORY_KIB, limits.kdfMemoryMaxKiB],
     ['kdf passes floor', wire.KDF_MIN_PASSES, limits.kdfPassesMin],
     ['kdf passes ceiling', wire.KDF_MAX_PASSES, limits.kdfPassesMax],
+    ['backup entries', wire.MAX_BACKUP_ENTRIES, limits.backupEntries],
+    ['backup entry bytes', wire.MAX_BACKUP_ENTRY_BYTES, limits.backupEntryBytes],
+    ['backup manifest bytes', wire.MAX_BACKUP_MANIFEST_BYTES, limits.backupManifestBytes],
+    ['backup entries per append', wire.MAX_BACKUP_APPEND, limits.backupAppendEntries],
+    ['backup bytes per append', wire.MAX_BACKUP_APPEND_BYTES, limits.backupAppendBytes],
     ['envelope bytes', wire.MAX_ENVELOPE_BYTES, limits.envelopeBytes],
     ['chain certificate bytes', wire.MAX_CHAIN_CERT_BYTES, limits.chainCertBytes],
   ])('%s is the same number in crypto and shared', (_name, ours, shared) => {

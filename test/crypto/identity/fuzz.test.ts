@@ -1,7 +1,8 @@
 // A95: every decoder of identity, prekeys and vault under 100,000 mutations. A97: errors never quote their input.
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { createRevokeDevice, decodeLogEntry, extendAccountLog, openAccountLog } from '#crypto/account-log.ts';
+import { createRevokeDevice, extendAccountLog, openAccountLog } from '#crypto/account-log.ts';
+import { decodeLogEntry } from '#crypto/log-entry.ts';
 import { fromHex, toBase64Url, toHex, utf8 } from '#crypto/bytes.ts';
 import { decodeAll, Reader } from '#crypto/codec.ts';
 import { verifyDeviceCert } from '#crypto/device.ts';

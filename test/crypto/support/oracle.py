@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Independent reading of docs/protocol.md (Identity, Prekeys, Vault) on the `cryptography` package.
+"""Independent reading of docs/protocol.md (Identity, Prekeys, Vault, Backup) on the `cryptography` package.
 
 Shares no code with src/crypto. Reads the frozen vectors, decodes and re-checks every byte of them from the page's
 tables alone, and prints one line "ok <count>"; any disagreement is an exception. Run by test/crypto/identity/oracle.test.ts.
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 VECTORS = pathlib.Path(__file__).resolve().parent.parent / "vectors" / "own"
@@ -227,6 +227,46 @@ def check_vault(v, identity):
     payload.end()
 
 
+def expand(key, info, length=32):
+    return HKDFExpand(algorithm=SHA256(), length=length, info=info).derive(key)
+
+
+def check_backup(v):
+    leaves, payloads = [], []
+    for index, kind in enumerate((1, 2, 3)):
+        encoded = v[f"entry{index}"]
+        r = Reader(encoded)
+        check(r.u8() == 1 and r.u8() == kind, "entry header")
+        name, nonce, sealed = r.bytes(), r.fixed(24), r.bytes()
+        r.end()
+        key = expand(v["backupKey"], b"cl1/backup/" + bytes([kind]) + name)
+        aad = b"cl1/backup/entry" + v["aid"] + b"\x03" + bytes([kind, len(name)]) + name
+        payloads.append(xopen(key, nonce, sealed, aad))
+        leaves.append(sha(b"cl1/backup/leaf" + encoded))
+        if kind != 2:
+            of = v["certHash"] if kind == 1 else v["aid"]
+            check(name == expand(v["backupKey"], b"cl1/backup-id/" + bytes([kind]) + of, 16), "entry id")
+    check(payloads == [v["chain"], v["dmKeys"], v["peer"]] and leaves[0] == v["leaf0"], "payloads")
+    binding = sha(b"cl1/backup/dm" + v["aid"] + v["deviceId"] + v["bodyHash"] + v["commit"])
+    check(v["dmKeys"][0] == 1 and v["dmKeys"][49:] == binding, "binding")
+    node = lambda left, right: sha(b"cl1/backup/node" + left + right)
+    root = node(node(leaves[0], leaves[1]), leaves[2])
+    check(root == v["root"], "root")
+    r = Reader(v["manifest"])
+    check(r.u8() == 1 and r.fixed(32) == v["aid"] and r.varint() == 3 and r.varint() == 3, "manifest header")
+    check(r.fixed(32) == root and r.varint() > 0 and r.fixed(16) == v["deviceId"], "manifest")
+    r.fixed(64)
+    r.end()
+    public = v["devicePublic"]
+    signed(public, b"backup", v["manifest"])
+    check(v["headHash"] == sha(b"cl1/backup/head" + v["aid"] + b"\x03\x03" + root), "head hash")
+    r = Reader(v["logEntry"])
+    check(r.u8() == 1 and len(r.fixed(16)) == 16 and r.varint() == 2 and len(r.fixed(32)) == 32, "log entry")
+    check(r.u8() == 4 and r.bytes() == b"\x03\x03" + v["headHash"], "op 4")
+    check(r.u8() == 1 and r.fixed(16) == v["deviceId"], "log signer")
+    signed(public, b"acct-log", v["logEntry"])
+
+
 def load(name):
     values = json.loads((VECTORS / name).read_text())
     return {key: value if key == "code" else bytes.fromhex(value) for key, value in values.items()}
@@ -237,6 +277,7 @@ def main():
     device = check_identity(identity)
     check_prekeys(load("prekeys.json"), device)
     check_vault(load("vault.json"), identity)
+    check_backup(load("backup.json"))
     print("ok", checks)
 
 

@@ -48,7 +48,7 @@ async function storeEntry(tx: Tx, deps: Deps, appended: Appended): Promise<void>
   const { accountId, entry, bytes, state, label } = appended;
   const createdAt = new Date(deps.clock.now());
   await insertLogEntry(tx, { accountId, seq: entry.seq, bytes, hash: entry.hash, createdAt });
-  if (entry.body.op === 'genesis') return;
+  if (entry.body.op === 'genesis' || entry.body.op === 'backupHead') return;
   if (entry.body.op === 'revokeDevice') {
     const deviceId = idOf(entry.body.deviceId) as DeviceId;
     await retireDevice(tx, deviceId, { seq: entry.seq, at: createdAt });
@@ -160,8 +160,18 @@ export async function appendLog(
     const head = await lockLogHead(tx, accountId);
     if (head !== known.headSeq) throw conflict('account_log');
     await storeEntry(tx, deps, { accountId, entry, bytes, state, label: input.label ?? defaultLabel });
-    await (entry.body.op === 'revokeDevice' ? bumpEpoch : bumpDevices)(tx, deps, { accountId });
+    await announce(tx, deps, { accountId, op: entry.body.op });
   });
+}
+
+/** Who holds keys changed; a head of the backup changes nobody's keys, and peers learn of it by gossip. */
+async function announce(
+  tx: Tx,
+  deps: Deps,
+  { accountId, op }: { accountId: AccountId; op: LogEntry['body']['op'] },
+): Promise<void> {
+  if (op === 'revokeDevice') await bumpEpoch(tx, deps, { accountId });
+  else if (op === 'addDevice') await bumpDevices(tx, deps, { accountId });
 }
 
 const summaryOf = (row: DeviceRow): DeviceSummary => ({

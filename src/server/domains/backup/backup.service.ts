@@ -1,0 +1,128 @@
+// Backups: a list of sealed entries per account (protocol 3.12). The server orders appends, bounds them and holds each
+// against the manifest its device signed; it can open none of them.
+import {
+  appendLeaves,
+  CryptoError,
+  decodeFrontier,
+  EMPTY_FRONTIER,
+  encodeFrontier,
+  merkleLeaf,
+  merkleRoot,
+  parseBackupEntry,
+  uuidToBytes,
+  verifyBackupManifest,
+  type BackupManifest,
+  type Frontier,
+} from '#crypto/verify.ts';
+import type { Deps, DeviceActor } from '#server/deps.ts';
+import { loadCert, requireOwnDevice } from '#server/domains/devices/devices.service.ts';
+import { transaction, type Tx } from '#server/platform/transaction.ts';
+import { decodeBytes, encodeBytes, requireProof } from '#server/proof.ts';
+import type { BackupPage, BackupStatus } from '#shared/backup.ts';
+import { AppError, notFound } from '#shared/errors.ts';
+import { limits } from '#shared/limits.ts';
+import {
+  findBackup,
+  insertEntries,
+  listEntriesBackwards,
+  lockBackup,
+  storeBackup,
+  type BackupRow,
+} from './backup.queries.ts';
+
+interface Append {
+  readonly version: number;
+  readonly expectedCount: number;
+  readonly entries: readonly string[];
+  readonly manifest: string;
+}
+
+const conflict = (): AppError => new AppError({ code: 'conflict', what: 'backup' });
+
+/** What the own backup holds. */
+export async function backupStatus(deps: Deps, actor: DeviceActor): Promise<BackupStatus> {
+  const row = await findBackup(deps.db, actor.accountId);
+  if (!row) return { version: 0, count: 0, manifest: null };
+  return { version: row.version, count: row.count, manifest: encodeBytes(row.manifest) };
+}
+
+function decodeEntries(encoded: readonly string[]): Uint8Array[] {
+  const entries = encoded.map(decodeBytes);
+  const size = entries.reduce((sum, entry) => sum + entry.length, 0);
+  if (size > limits.backupAppendBytes)
+    throw new AppError({ code: 'too_large', maxBytes: limits.backupAppendBytes });
+  for (const entry of entries) requireProof('backup_entry', () => parseBackupEntry(entry));
+  return entries;
+}
+
+/** The manifest of the caller's own device. */
+async function requireManifest(tx: Tx, actor: DeviceActor, bytes: Uint8Array): Promise<BackupManifest> {
+  const cert = await loadCert(tx, await requireOwnDevice(tx, actor, actor.deviceId));
+  const { aid, signingPub } = cert;
+  if (cert.kind !== 'full') throw new AppError({ code: 'bad_proof', what: 'backup_manifest' });
+  const signer = { aid, deviceId: uuidToBytes(actor.deviceId), signingPub };
+  return requireProof('backup_manifest', () => verifyBackupManifest(bytes, signer));
+}
+
+/** The tree after the append. Throws `conflict` where the list is not what the device thinks it is. */
+function grow(known: BackupRow | null, input: Append, entries: readonly Uint8Array[]): Frontier {
+  const count = known?.count ?? 0;
+  if (count !== input.expectedCount || (known && known.version !== input.version)) throw conflict();
+  const before = known ? decodeFrontier(count, Uint8Array.from(known.frontier)) : EMPTY_FRONTIER;
+  try {
+    return appendLeaves(before, entries.map(merkleLeaf));
+  } catch (cause) {
+    if (!(cause instanceof CryptoError)) throw cause;
+    throw new AppError({ code: 'limit_reached', limit: 'backupEntries', max: limits.backupEntries });
+  }
+}
+
+function requireSame(manifest: BackupManifest, version: number, tree: Frontier): void {
+  const isSame =
+    manifest.version === version &&
+    manifest.count === tree.count &&
+    Buffer.compare(manifest.root, merkleRoot(tree)) === 0;
+  if (!isSame) throw new AppError({ code: 'bad_proof', what: 'backup_manifest' });
+}
+
+/**
+ * Appends entries and takes their manifest, both or neither. Throws `conflict` (another device was first: pull, then try
+ * again), `bad_proof` (entry or manifest), `limit_reached`, `too_large`.
+ */
+export function appendBackup(deps: Deps, actor: DeviceActor, input: Append): Promise<{ count: number }> {
+  const entries = decodeEntries(input.entries);
+  const manifest = decodeBytes(input.manifest);
+  const { version } = input;
+  return transaction(deps.db, async (tx) => {
+    const known = await lockBackup(tx, actor.accountId);
+    const tree = grow(known, input, entries);
+    requireSame(await requireManifest(tx, actor, manifest), version, tree);
+    const added = entries.reduce((sum, entry) => sum + entry.length, 0);
+    const bytes = (known?.bytes ?? 0n) + BigInt(added);
+    if (bytes > limits.backupBytes)
+      throw new AppError({ code: 'limit_reached', limit: 'backupBytes', max: limits.backupBytes });
+    const { count } = tree;
+    const row = { version, count, bytes, frontier: encodeFrontier(tree), manifest };
+    await storeBackup(tx, actor.accountId, { ...row, at: new Date(deps.clock.now()) });
+    await insertEntries(tx, actor.accountId, { version, from: input.expectedCount, entries });
+    return { count };
+  });
+}
+
+/**
+ * Entries of the own backup, as many of the last ones of the range as one answer holds. Throws `not_found` for another
+ * version or a range that is not there.
+ */
+export async function readBackup(
+  deps: Deps,
+  actor: DeviceActor,
+  range: { readonly version: number; readonly from: number; readonly to: number },
+): Promise<BackupPage> {
+  const { accountId } = actor;
+  const known = await findBackup(deps.db, accountId);
+  const isThere = known?.version === range.version && range.from < range.to && range.to <= known.count;
+  if (!isThere) throw notFound();
+  const rows = await listEntriesBackwards(deps.db, accountId, { ...range, maxBytes: limits.backupPageBytes });
+  const entries = rows.reverse().map((row) => encodeBytes(row.bytes));
+  return { from: range.to - entries.length, entries };
+}
