@@ -4,7 +4,7 @@ import { WebSocket } from 'ws';
 import { startChild, type Child, type Cpu } from './child.ts';
 import { Latencies } from './latency.ts';
 import type { ServerReady } from './server.child.ts';
-import { subscribeRelay, subscribeServer, type Subscriber } from './subscribers.ts';
+import { readAppended, subscribeRelay, subscribeServer, type Subscriber } from './subscribers.ts';
 
 const SOCKETS_PER_PERSON = 5;
 /** Sockets whose frames are read: for latencies, and that each holds every message once and in order. */
@@ -34,7 +34,7 @@ const countsOf = (subscribers: readonly Subscriber[]) => ({
   bytesReceived: () => sum(subscribers, 'bytes'),
 });
 
-/** Sampled sockets of our server: which message a frame carries, when it came, and whether it was its turn. */
+/** Sampled sockets of our server: which message a frame carries, when it came, and whether its seq was the next. */
 class Samples {
   readonly latencies = new Latencies();
   readonly dueAt: number[] = [];
@@ -50,11 +50,11 @@ class Samples {
   listener(): (frame: Buffer) => void {
     let next = 0;
     return (frame) => {
-      const id = /"eventId":"([0-9a-f-]{36})"/.exec(frame.toString())?.[1] ?? '';
-      const at = this.#position.get(id) ?? -1;
-      if (at !== next) this.disordered += 1;
-      next = at + 1;
-      this.latencies.record(performance.now() - (this.dueAt[at] ?? Number.NaN));
+      const { eventId, seq } = readAppended(frame);
+      if (next !== 0 && seq !== next) this.disordered += 1;
+      next = seq + 1;
+      const due = this.dueAt[this.#position.get(eventId) ?? -1];
+      if (due !== undefined) this.latencies.record(performance.now() - due);
       this.lastFrame = frame;
     };
   }
