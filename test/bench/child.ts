@@ -10,18 +10,25 @@ export interface Cpu {
   readonly database: number;
 }
 
+export const cpuBetween = (before: Cpu, after: Cpu): Cpu => ({
+  total: after.total - before.total,
+  database: after.database - before.database,
+});
+
 export interface Child<Ready> {
   readonly ready: Ready;
   cpu(): Promise<Cpu>;
+  /** Asks one of the questions the child answers (see `serveParent`). */
+  ask<T>(question: string): Promise<T>;
   stop(): Promise<void>;
 }
 
 interface Answer {
-  readonly kind: 'ready' | 'cpu';
+  readonly kind: string;
   readonly value: unknown;
 }
 
-function nextAnswer(child: ChildProcess, kind: Answer['kind']): Promise<unknown> {
+function nextAnswer(child: ChildProcess, kind: string): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const hear = (message: Answer): void => {
       if (message.kind !== kind) return;
@@ -42,17 +49,22 @@ export async function startChild<Ready>(file: string, args: readonly string[] = 
   const path = fileURLToPath(new URL(file, import.meta.url));
   const child = fork(path, [...args], {
     // BENCH_PROFILE=folder: a V8 CPU profile of the server's main thread is left there.
-    execArgv: ['--import', 'tsx', ...(profile ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : [])],
+    execArgv: [
+      ...['--import', 'tsx', '--expose-gc'],
+      ...(profile ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : []),
+    ],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
   const ready = (await nextAnswer(child, 'ready')) as Ready;
+  const ask = <T>(question: string): Promise<T> => {
+    const answer = nextAnswer(child, question) as Promise<T>;
+    child.send(question);
+    return answer;
+  };
   return {
     ready,
-    cpu: () => {
-      const answer = nextAnswer(child, 'cpu') as Promise<Cpu>;
-      child.send('cpu');
-      return answer;
-    },
+    ask,
+    cpu: () => ask<Cpu>('cpu'),
     stop: async () => {
       const gone = new Promise((resolve) => child.once('exit', resolve));
       child.send('stop');
@@ -67,14 +79,35 @@ export function ownSeconds(): number {
   return (user + system) / 1e6;
 }
 
-/** The child's half: answers CPU questions, ends when told to, and says that it is ready. */
-export function serveParent(
-  ready: unknown,
-  cpu: () => Cpu = () => ({ total: ownSeconds(), database: 0 }),
-): void {
+/** Bytes of this process after a full collection. */
+export interface Memory {
+  readonly resident: number;
+  /** The JavaScript heap in use, and what it holds outside (buffers). */
+  readonly held: number;
+}
+
+/** The child's answer to 'memory'. Collects twice: what finalisers let go of is gone only then. */
+export function ownMemory(): Memory {
+  globalThis.gc?.();
+  globalThis.gc?.();
+  const { rss, heapUsed, external } = process.memoryUsage();
+  return { resident: rss, held: heapUsed + external };
+}
+
+/** The child's half: answers questions ('cpu' always), ends when told to, and says that it is ready. */
+export function serveParent(ready: unknown, answers: Readonly<Record<string, () => unknown>> = {}): void {
+  const all: Readonly<Record<string, () => unknown>> = {
+    cpu: () => ({ total: ownSeconds(), database: 0 }) satisfies Cpu,
+    memory: ownMemory,
+    ...answers,
+  };
+  const answer = async (kind: string): Promise<void> => {
+    const value = await all[kind]?.();
+    process.send?.({ kind, value });
+  };
   process.on('message', (message) => {
     if (message === 'stop') process.exit(0);
-    if (message === 'cpu') process.send?.({ kind: 'cpu', value: cpu() });
+    if (typeof message === 'string') void answer(message);
   });
   process.on('disconnect', () => process.exit(0));
   process.send?.({ kind: 'ready', value: ready });

@@ -40,8 +40,26 @@ function count(socket: WebSocket, mark: string, onFrame: (frame: Buffer) => void
   return tally;
 }
 
-export async function subscribeRelay(port: number, onFrame: (frame: Buffer) => void): Promise<Subscriber> {
-  const socket = new WebSocket(`ws://127.0.0.1:${port}/`, { perMessageDeflate: false });
+/** The value after `"name":` in a frame of plain JSON, quotes and all. */
+function field(frame: Buffer, name: string): string {
+  const mark = `"${name}":`;
+  const start = frame.indexOf(mark) + mark.length;
+  return frame.toString('latin1', start, frame.indexOf(',', start));
+}
+
+/** What a benchmark needs of an `event.appended` frame. */
+export const readAppended = (frame: Buffer): { eventId: string; channelId: string; seq: number } => ({
+  eventId: field(frame, 'eventId').slice(1, -1),
+  channelId: field(frame, 'channelId').slice(1, -1),
+  seq: Number(field(frame, 'seq')),
+});
+
+export async function subscribeRelay(
+  port: number,
+  onFrame: (frame: Buffer) => void,
+  path = '/',
+): Promise<Subscriber> {
+  const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`, { perMessageDeflate: false });
   await opened(socket);
   return { socket, tally: count(socket, '', onFrame) };
 }
