@@ -11,6 +11,7 @@ import type { Deps, LivePublisher } from './deps.ts';
 import { PresenceRegistry } from './domains/live/presence-registry.ts';
 import { TypingRegistry } from './domains/live/typing-registry.ts';
 import { createSendQueue } from './domains/messages/send-queue.ts';
+import { JobBoard } from './job-board.ts';
 import { Lockout } from './lockout.ts';
 
 export interface DepsOptions {
@@ -43,5 +44,6 @@ export function createDeps(options: DepsOptions, live: LivePublisher): Deps {
       live.publish({ to: 'connection', connectionId: id }, event),
     ),
     typing: new TypingRegistry(clock),
+    jobs: new JobBoard(),
   };
 }

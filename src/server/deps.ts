@@ -1,5 +1,6 @@
 // What services work with: one object, built once in app.ts, passed as the first argument. No globals.
 import type { Logger } from './platform/log.ts';
+import type { JobBoard } from './job-board.ts';
 import type { Lockout } from './lockout.ts';
 import type { Clock } from './platform/clock.ts';
 import type { Database } from './platform/db.ts';
@@ -34,6 +35,8 @@ export interface LivePublisher {
   closeSession(sessionId: SessionId): void;
   closeDevice(deviceId: DeviceId): void;
   closeAccount(accountId: AccountId): void;
+  /** Drops what is remembered of at most `limit` channels that have been quiet; returns how many. Background work. */
+  forgetIdle(limit: number): number;
 }
 
 export interface Deps {
@@ -50,6 +53,7 @@ export interface Deps {
   readonly sends: SendQueue;
   readonly presence: PresenceRegistry;
   readonly typing: TypingRegistry;
+  readonly jobs: JobBoard;
 }
 
 /** Who acts: a session, and the device it is bound to (null until `devices.attach`). */
