@@ -4,7 +4,9 @@ import type { JobBoard } from './job-board.ts';
 import type { Lockout } from './lockout.ts';
 import type { Clock } from './platform/clock.ts';
 import type { Database } from './platform/db.ts';
+import type { DiskReserve } from './platform/disk.ts';
 import type { Env } from './platform/env.ts';
+import type { Metrics } from './platform/metrics.ts';
 import type { RateLimiter } from './platform/rate-limit.ts';
 import type { Secrets } from './platform/secrets.ts';
 import type { AccessTokens } from './platform/tokens.ts';
@@ -54,6 +56,8 @@ export interface Deps {
   readonly presence: PresenceRegistry;
   readonly typing: TypingRegistry;
   readonly jobs: JobBoard;
+  readonly metrics: Metrics;
+  readonly disk: DiskReserve;
 }
 
 /** Who acts: a session, and the device it is bound to (null until `devices.attach`). */
