@@ -16,6 +16,8 @@ import type { Deps } from './deps.ts';
 import { partPresence } from './domains/live/presence.service.ts';
 import { readMissing } from './domains/messages/missing-events.service.ts';
 import { createLivePublisher } from './live-publisher.ts';
+import { addMetricsRoute } from './metrics-route.ts';
+import { readouts } from './readouts.ts';
 import { describeRequest } from './request-info.ts';
 import { appRouter } from './router.ts';
 import { serveSockets } from './socket-server.ts';
@@ -91,15 +93,17 @@ interface State {
 
 async function buildHttp(options: AppOptions, state: State): Promise<FastifyInstance> {
   const { env, log, db, clientDir } = options;
-  const ready = async (): Promise<Record<string, boolean>> => {
+  const { disk, metrics } = state.deps;
+  const ready = async (): Promise<Record<string, boolean | 'degraded'>> => {
     const database = await db.ping().then(
       () => true,
       () => false,
     );
     const migrated = database && (await isMigrated(db, env.migrationsDir));
-    return { database, migrated, accepting: !state.draining };
+    return { database, migrated, accepting: !state.draining, disk: disk.isLow ? 'degraded' : true };
   };
-  const http = await createHttpApp({ env, log, ready, bodyLimit: limits.httpBodyBytes });
+  const http = await createHttpApp({ env, log, ready, metrics, bodyLimit: limits.httpBodyBytes });
+  addMetricsRoute(http, state.deps);
   await http.register(fastifyTRPCPlugin, {
     prefix: '/trpc',
     trpcOptions: {
@@ -127,7 +131,9 @@ export async function createApp(options: AppOptions): Promise<App> {
   const http = await buildHttp(options, state);
   const entrance = serveSockets(http.server, { deps, hub, sockets, isDraining: () => state.draining });
   const drains: Drainable[] = [{ name: 'sends', drain: () => deps.sends.drain() }];
+  deps.metrics.add(...readouts(deps, hub.metrics, () => sockets.size));
   const stopPresence = deps.presence.start();
+  const stopDisk = await deps.disk.start();
 
   const close = async (): Promise<void> => {
     if (state.draining) return;
@@ -139,6 +145,7 @@ export async function createApp(options: AppOptions): Promise<App> {
         .catch((cause: unknown) => options.log.error('drain.failed', { reason: each.name, cause }));
     }
     stopPresence();
+    stopDisk();
     // Through the hub first: it sends what it still holds for a connection before it closes it.
     hub.close(topics.everyone, CLOSE_RESTART, 'restart');
     sockets.closeForRestart();

@@ -1,8 +1,10 @@
 // Builds the one object services work with. What differs between the app and a test comes in as options.
 import type { Clock } from './platform/clock.ts';
 import type { Database } from './platform/db.ts';
+import { DiskReserve, type DiskProbe } from './platform/disk.ts';
 import type { Env } from './platform/env.ts';
 import type { Logger } from './platform/log.ts';
+import { Metrics } from './platform/metrics.ts';
 import { RateLimiter } from './platform/rate-limit.ts';
 import type { Secrets } from './platform/secrets.ts';
 import { AccessTokens } from './platform/tokens.ts';
@@ -11,6 +13,7 @@ import type { Deps, LivePublisher } from './deps.ts';
 import { PresenceRegistry } from './domains/live/presence-registry.ts';
 import { TypingRegistry } from './domains/live/typing-registry.ts';
 import { createSendQueue } from './domains/messages/send-queue.ts';
+import { JobBoard } from './job-board.ts';
 import { Lockout } from './lockout.ts';
 
 export interface DepsOptions {
@@ -22,12 +25,16 @@ export interface DepsOptions {
   readonly secrets: Secrets;
   /** Token buckets; the product's unless a test needs room. */
   readonly rates?: Record<RateClass, { burst: number; perSecond: number }>;
+  /** Free bytes on the data folder's disk; default: not known, so never low. */
+  readonly diskProbe?: DiskProbe;
   /** How the log-in slow path waits. */
   readonly sleep?: (ms: number) => Promise<void>;
 }
 
 export function createDeps(options: DepsOptions, live: LivePublisher): Deps {
   const { env, log, clock, db, secrets, rates, sleep } = options;
+  const probe = options.diskProbe ?? (() => Promise.resolve(null));
+  const metrics = new Metrics();
   return {
     env,
     log,
@@ -38,10 +45,13 @@ export function createDeps(options: DepsOptions, live: LivePublisher): Deps {
     limiter: new RateLimiter(rates ?? rateLimits, clock),
     lockout: new Lockout({ clock, ...(sleep ? { sleep } : {}) }),
     live,
-    sends: createSendQueue({ db, log, clock }),
+    sends: createSendQueue({ db, log, clock, metrics }),
     presence: new PresenceRegistry(clock, ({ id }, event) =>
       live.publish({ to: 'connection', connectionId: id }, event),
     ),
     typing: new TypingRegistry(clock),
+    jobs: new JobBoard(),
+    metrics,
+    disk: new DiskReserve({ reserveBytes: env.diskReserveBytes, probe, log }),
   };
 }

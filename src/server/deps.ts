@@ -1,9 +1,12 @@
 // What services work with: one object, built once in app.ts, passed as the first argument. No globals.
 import type { Logger } from './platform/log.ts';
+import type { JobBoard } from './job-board.ts';
 import type { Lockout } from './lockout.ts';
 import type { Clock } from './platform/clock.ts';
 import type { Database } from './platform/db.ts';
+import type { DiskReserve } from './platform/disk.ts';
 import type { Env } from './platform/env.ts';
+import type { Metrics } from './platform/metrics.ts';
 import type { RateLimiter } from './platform/rate-limit.ts';
 import type { Secrets } from './platform/secrets.ts';
 import type { AccessTokens } from './platform/tokens.ts';
@@ -34,6 +37,8 @@ export interface LivePublisher {
   closeSession(sessionId: SessionId): void;
   closeDevice(deviceId: DeviceId): void;
   closeAccount(accountId: AccountId): void;
+  /** Drops what is remembered of at most `limit` channels that have been quiet; returns how many. Background work. */
+  forgetIdle(limit: number): number;
 }
 
 export interface Deps {
@@ -50,6 +55,9 @@ export interface Deps {
   readonly sends: SendQueue;
   readonly presence: PresenceRegistry;
   readonly typing: TypingRegistry;
+  readonly jobs: JobBoard;
+  readonly metrics: Metrics;
+  readonly disk: DiskReserve;
 }
 
 /** Who acts: a session, and the device it is bound to (null until `devices.attach`). */

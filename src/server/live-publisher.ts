@@ -67,6 +67,7 @@ export function createLivePublisher(
       hub.close(topics.device(deviceId), CLOSE_REVOKED, 'revoked');
       sockets.closeDevice(deviceId);
     },
+    forgetIdle: (limit) => hub.forgetIdle(limit),
     closeAccount(accountId) {
       hub.close(topics.account(accountId), CLOSE_REVOKED, 'revoked');
       sockets.closeAccount(accountId);

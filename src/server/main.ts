@@ -7,6 +7,7 @@ import { jobs } from './jobs/jobs.ts';
 import { startJobs } from './jobs/scheduler.ts';
 import { systemClock } from './platform/clock.ts';
 import { openDatabase, type Database } from './platform/db.ts';
+import { folderProbe } from './platform/disk.ts';
 import { EnvError, loadEnv, type Env } from './platform/env.ts';
 import { DatabaseLockedError } from './platform/folder-lock.ts';
 import { randomToken } from './platform/ids.ts';
@@ -67,7 +68,9 @@ async function main(): Promise<void> {
     await migrate(db, env.migrationsDir);
     const secrets = await loadSecrets(env);
     const clientDir = existsSync(env.clientDir) ? env.clientDir : undefined;
-    const app = await createApp({ env, log, clock: systemClock, db, secrets, clientDir });
+    const diskProbe = folderProbe(env.dataDir);
+    const app = await createApp({ env, log, clock: systemClock, db, secrets, clientDir, diskProbe });
+    app.deps.metrics.addProcess();
     const schedule = startJobs(app.deps, jobs);
     app.drains.unshift({ name: 'jobs', drain: () => schedule.stop() });
     stopOnSignals(app, db);

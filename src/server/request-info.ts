@@ -9,6 +9,11 @@ const forwardingHeaders = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'cf-conn
 
 const isLoopbackAddress = (address: string): boolean => address === '::1' || /^(::ffff:)?127\./.test(address);
 
+const localHosts: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '::1', '[::1]']);
+
+/** Whether a host name (without port) means this machine to a browser on it. */
+export const isLocalHost = (hostname: string): boolean => localHosts.has(hostname);
+
 /** This machine talking to itself, with no proxy in between. */
 function isDirectLoopback(remoteAddress: string, headers: IncomingHttpHeaders): boolean {
   return isLoopbackAddress(remoteAddress) && forwardingHeaders.every((name) => headers[name] === undefined);

@@ -21,3 +21,23 @@ export interface InstanceInfo {
   /** `open`: no owner yet and this browser may set up without a token; `token`: it needs the printed one. */
   readonly setup: 'done' | 'open' | 'token';
 }
+
+/** One run of a job; a run that was cut short has neither end nor outcome. */
+export interface JobRun {
+  readonly startedAt: number;
+  readonly finishedAt: number | null;
+  readonly outcome: 'ok' | 'failed' | null;
+  /** Rows or entries it dealt with. */
+  readonly handled: number | null;
+}
+
+/** One kind of background work. Times in ms. */
+export interface JobStatus {
+  readonly name: string;
+  /** Cron expression with seconds, UTC. */
+  readonly schedule: string;
+  /** `instance`: once for all nodes; the last run may have been another node's. */
+  readonly scope: 'node' | 'instance';
+  readonly lastRun: JobRun | null;
+  readonly nextRunAt: number | null;
+}

@@ -95,6 +95,8 @@ export const limits = {
   inviteExpiryMaxMs: 365 * DAY,
   inviteUsesMax: 10_000,
   invitesPerCommunity: 200,
+  /** How long an invite that lets nobody in any more is kept. */
+  deadInviteMs: 30 * DAY,
 
   // Messages
   messageMax: 4000,
@@ -109,6 +111,8 @@ export const limits = {
   mentionsShown: 99,
   commitBatch: 500,
   dmsPerAccount: 1000,
+  /** How long the payload of a replaced edit is kept; its row stays. */
+  supersededEditMs: 30 * DAY,
 
   // Live
   authenticationMs: 10 * SECOND,

@@ -189,6 +189,7 @@ const all =
   };
 
 const signedIn: Rule = () => allow;
+const instanceStaff: Rule = (f) => (f.instanceRole === 'member' ? refuse('permission') : allow);
 const instanceOwner: Rule = (f) => (f.instanceRole === 'owner' ? allow : refuse('permission'));
 const member: Rule = (f) => (f.community?.isMember ? allow : refuse('not_found'));
 const owner: Rule = (f) => (f.community?.isOwner ? allow : refuse('permission'));
@@ -254,6 +255,7 @@ const holdsChangedBits: Rule = (f) =>
 export const actions = {
   'account.use': signedIn,
   'instance.configure': instanceOwner,
+  'instance.observe': instanceStaff,
   'community.create': signedIn,
   'community.view': member,
   'community.update': all(member, communityBit('manageCommunity')),

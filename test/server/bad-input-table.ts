@@ -70,6 +70,7 @@ const accounts: Record<string, Row> = {
   'users.update': { input: () => ({ displayName: 'New', bio: 'x', pronouns: 'x' }) },
   'users.profiles': { input: ({ ada }) => ({ accountIds: [ada.accountId] }), foreign: 'not_found' },
   'instance.info': none,
+  'instance.jobs': none,
   'instance.configure': { input: () => ({ name: 'Mine', registration: 'open' }), foreign: 'forbidden' },
 };
 

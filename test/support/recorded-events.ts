@@ -2,10 +2,12 @@
 import type { LivePublisher } from '#server/deps.ts';
 import type { Audience, LiveEvent, LiveEventOf, LiveEventType } from '#shared/events.ts';
 
+type AudienceCall = Exclude<keyof LivePublisher, 'publish' | 'publishAppended' | 'forgetIdle'>;
+
 export type Recorded =
   | { readonly call: 'publish'; readonly audience: Audience; readonly event: LiveEvent }
   | {
-      readonly call: Exclude<keyof LivePublisher, 'publish' | 'publishAppended'>;
+      readonly call: AudienceCall;
       readonly args: readonly unknown[];
     };
 
@@ -15,14 +17,14 @@ export interface RecordedEvents {
   /** Events of one type, oldest first. */
   of<T extends LiveEventType>(type: T): { audience: Audience; event: LiveEventOf<T> }[];
   /** Arguments of one audience or closing call, oldest first. */
-  argsOf(call: Exclude<keyof LivePublisher, 'publish' | 'publishAppended'>): (readonly unknown[])[];
+  argsOf(call: AudienceCall): (readonly unknown[])[];
   clear(): void;
 }
 
 export function recordedEvents(): RecordedEvents {
   const calls: Recorded[] = [];
   const note =
-    (call: Exclude<keyof LivePublisher, 'publish' | 'publishAppended'>) =>
+    (call: AudienceCall) =>
     (...args: readonly unknown[]): void =>
       void calls.push({ call, args });
   const live: LivePublisher = {
@@ -36,6 +38,7 @@ export function recordedEvents(): RecordedEvents {
     closeSession: note('closeSession'),
     closeDevice: note('closeDevice'),
     closeAccount: note('closeAccount'),
+    forgetIdle: () => 0,
   };
   const of = <T extends LiveEventType>(type: T): { audience: Audience; event: LiveEventOf<T> }[] =>
     calls.flatMap((entry) =>

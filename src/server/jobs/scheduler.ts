@@ -33,13 +33,21 @@ async function record(
 /** Runs one slot of a job (its start as ISO 8601) and says what became of it. */
 export async function runSlot(deps: Deps, job: Job, slot: string): Promise<RunOutcome> {
   const isShared = job.scope === 'instance';
+  const startedAt = deps.clock.now();
+  const began = performance.now();
+  const note = (outcome: 'ok' | 'failed', handled: number): void => {
+    const run = { startedAt, finishedAt: deps.clock.now(), outcome, handled };
+    deps.jobs.note(job.name, run, performance.now() - began);
+  };
   try {
     if (isShared && !(await takeSlot(deps, job, slot))) return 'taken';
     const handled = await job.run(deps, job.batch);
+    note('ok', handled);
     if (isShared) await record(deps, { job, slot, outcome: 'ok', handled });
     if (handled > 0) deps.log.debug('job.done', { job: job.name, count: handled });
     return 'ok';
   } catch (cause) {
+    note('failed', 0);
     deps.log.error('job.failed', { job: job.name, cause });
     if (isShared) {
       await record(deps, { job, slot, outcome: 'failed', handled: 0 }).catch((again: unknown) =>
@@ -53,8 +61,8 @@ export async function runSlot(deps: Deps, job: Job, slot: string): Promise<RunOu
 /** Schedules every job; `stop` ends the schedule and waits for what runs. */
 export function startJobs(deps: Deps, jobs: readonly Job[]): { stop(): Promise<void> } {
   const running = new Set<Promise<unknown>>();
-  const schedule = (job: Job): ScheduledTask =>
-    cron.schedule(
+  const schedule = (job: Job): ScheduledTask => {
+    const task = cron.schedule(
       job.schedule,
       (context) => {
         const run = runSlot(deps, job, context.date.toISOString().slice(0, 19));
@@ -64,6 +72,9 @@ export function startJobs(deps: Deps, jobs: readonly Job[]): { stop(): Promise<v
       },
       { name: job.name, noOverlap: true, timezone: 'UTC' },
     );
+    deps.jobs.add(job, () => task.getNextRun());
+    return task;
+  };
   const tasks = jobs.map(schedule);
   return {
     stop: async () => {

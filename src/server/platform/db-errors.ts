@@ -17,7 +17,8 @@ export function sqlStateOf(error: unknown): string | null {
   const { code, meta, cause, originalCode } = error as ErrorLike;
   if (typeof code === 'string' && PRISMA_STATES[code]) return PRISMA_STATES[code];
   for (const candidate of [originalCode, meta?.code, code]) {
-    if (typeof candidate === 'string' && SQL_STATE.test(candidate) && !/^P\d{4}$/.test(candidate))
+    // P0… is PL/pgSQL's class of SQL states; Prisma's own codes begin at P1000.
+    if (typeof candidate === 'string' && SQL_STATE.test(candidate) && !/^P[1-9]\d{3}$/.test(candidate))
       return candidate;
   }
   return sqlStateOf(meta?.driverAdapterError?.cause) ?? sqlStateOf(cause);

@@ -6,7 +6,14 @@ import { resolve } from 'node:path';
 import * as z from 'zod';
 
 /** Variables that may be given as `NAME_FILE`. */
-const SECRETS = ['DATABASE_URL', 'JWT_KEY', 'FRANKING_KEY', 'KDF_FAKE_KEY', 'SETUP_TOKEN'] as const;
+const SECRETS = [
+  'DATABASE_URL',
+  'JWT_KEY',
+  'FRANKING_KEY',
+  'KDF_FAKE_KEY',
+  'SETUP_TOKEN',
+  'METRICS_TOKEN',
+] as const;
 
 const list = (value: string): string[] => value.split(',').flatMap((part) => part.trim() || []);
 const isOrigin = (value: string): boolean => {
@@ -66,6 +73,8 @@ const schema = z.object({
   FRANKING_KEY: base64Key(32).optional(),
   KDF_FAKE_KEY: base64Key(32).optional(),
   SETUP_TOKEN: z.string().min(16, 'must have 16 characters or more').optional(),
+  METRICS_TOKEN: z.string().min(16, 'must have 16 characters or more').optional(),
+  DISK_RESERVE_MB: z.coerce.number().int().min(0).max(1_000_000).default(256),
 });
 
 /** Names of all variables, for the check of `.env.example`. */
@@ -106,6 +115,10 @@ export interface Env {
   readonly frankingKey: Uint8Array | undefined;
   readonly kdfFakeKey: Uint8Array | undefined;
   readonly setupToken: string | undefined;
+  /** Who holds it may read /metrics from anywhere. */
+  readonly metricsToken: string | undefined;
+  /** Bytes of the data folder's disk to keep free; 0: no reserve. */
+  readonly diskReserveBytes: number;
 }
 
 type Source = Record<string, string | undefined>;
@@ -158,6 +171,8 @@ export function parseEnv(source: Source, root = process.cwd()): Env {
     frankingKey: vars.FRANKING_KEY,
     kdfFakeKey: vars.KDF_FAKE_KEY,
     setupToken: vars.SETUP_TOKEN,
+    metricsToken: vars.METRICS_TOKEN,
+    diskReserveBytes: vars.DISK_RESERVE_MB * 1024 * 1024,
   };
 }
 

@@ -8,6 +8,7 @@ import { systemClock } from './clock.ts';
 import type { Env } from './env.ts';
 import { uuidv7 } from './ids.ts';
 import type { Logger } from './log.ts';
+import type { Metrics } from './metrics.ts';
 
 /** What is not the client's page may do nothing in a browser. */
 const INERT_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -17,8 +18,9 @@ const YEAR_S = 31_536_000;
 export interface HttpAppOptions {
   readonly env: Pick<Env, 'allowedOrigins' | 'secureCookies'>;
   readonly log: Logger;
-  /** Named conditions under which the server can serve; all must hold. */
-  readonly ready: () => Promise<Readonly<Record<string, boolean>>>;
+  /** Named conditions: false means it cannot serve; 'degraded' that it does, with less than everything. */
+  readonly ready: () => Promise<Readonly<Record<string, boolean | 'degraded'>>>;
+  readonly metrics?: Pick<Metrics, 'httpDone'>;
   /** Bytes. */
   readonly bodyLimit?: number;
 }
@@ -56,8 +58,17 @@ async function addHeaders(app: FastifyInstance, options: HttpAppOptions): Promis
   await app.register(compress, { global: true, encodings: ['br', 'gzip'], threshold: 1024 });
 }
 
-function addLogging(app: FastifyInstance, log: Logger): void {
+/** Which kind of route answered, for figures. */
+function kindOf(route: string | undefined): Parameters<Metrics['httpDone']>[1] {
+  if (route === undefined) return 'other';
+  if (route.startsWith('/trpc')) return 'api';
+  if (route.startsWith('/health/')) return 'health';
+  return route === '/metrics' ? 'metrics' : 'page';
+}
+
+function addLogging(app: FastifyInstance, { log, metrics }: HttpAppOptions): void {
   app.addHook('onResponse', async (request, reply) => {
+    metrics?.httpDone(reply.statusCode, kindOf(request.routeOptions.url));
     log.debug('http.request', {
       requestId: request.id,
       method: request.method,
@@ -80,8 +91,10 @@ function addHealth(app: FastifyInstance, ready: HttpAppOptions['ready']): void {
   app.get('/health/live', async () => ({ status: 'ok' }));
   app.get('/health/ready', async (_request, reply) => {
     const checks = await ready();
-    const isReady = Object.values(checks).every(Boolean);
-    return reply.code(isReady ? 200 : 503).send({ status: isReady ? 'ok' : 'unavailable', checks });
+    const states = Object.values(checks);
+    const isReady = states.every((state) => state !== false);
+    const status = states.includes('degraded') ? 'degraded' : 'ok';
+    return reply.code(isReady ? 200 : 503).send({ status: isReady ? status : 'unavailable', checks });
   });
 }
 
@@ -96,7 +109,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     // Batched tRPC calls name every procedure in the path.
     routerOptions: { maxParamLength: 5_000 },
   });
-  addLogging(app, options.log);
+  addLogging(app, options);
   await addHeaders(app, options);
   addHealth(app, options.ready);
   return app;

@@ -141,6 +141,11 @@ export class LiveHub<E, D = unknown> {
     return this.#topics.get(topic)?.size ?? 0;
   }
 
+  /** Forgets the order of at most `limit` streams that were quiet since the last call; returns how many. */
+  forgetIdle(limit: number): number {
+    return this.#streams.forgetIdle(limit);
+  }
+
   /** Stops waiting for missing events; used when the server goes down. */
   stop(): void {
     this.#streams.clear();

@@ -28,6 +28,8 @@ interface StreamState<E> {
   next: number;
   readonly held: Map<number, OrderedEvent<E>>;
   timer: NodeJS.Timeout | null;
+  /** The round of `forgetIdle` its newest event fell into. */
+  round: number;
 }
 
 /** Streams remembered; the longest-quiet one without held events is forgotten first. */
@@ -36,6 +38,7 @@ const MAX_STREAMS = 10_000;
 export class OrderedStreams<E> {
   readonly #options: OrderedStreamsOptions<E>;
   readonly #streams = new Map<string, StreamState<E>>();
+  #round = 0;
 
   constructor(options: OrderedStreamsOptions<E>) {
     this.#options = options;
@@ -50,12 +53,29 @@ export class OrderedStreams<E> {
     }
     this.#streams.delete(event.stream);
     this.#streams.set(event.stream, state);
+    state.round = this.#round;
     if (event.seq < state.next) {
       if (event.seq < state.first) this.#options.release(event);
       return;
     }
     state.held.set(event.seq, event);
     this.#advance(event.stream, state);
+  }
+
+  /**
+   * Forgets at most `limit` streams that had no event since the call before this one and wait for nothing, and
+   * returns how many. The map's order is that of the newest events, so it stops at the first stream that had one.
+   */
+  forgetIdle(limit: number): number {
+    let forgotten = 0;
+    for (const [stream, state] of this.#streams) {
+      if (forgotten >= limit || state.round === this.#round) break;
+      if (state.held.size > 0) continue;
+      this.#streams.delete(stream);
+      forgotten += 1;
+    }
+    if (forgotten < limit) this.#round += 1;
+    return forgotten;
   }
 
   /** Forgets everything and stops waiting. */
@@ -66,7 +86,8 @@ export class OrderedStreams<E> {
 
   #begin(event: OrderedEvent<E>): void {
     this.#forgetQuiet();
-    this.#streams.set(event.stream, { first: event.seq, next: event.seq + 1, held: new Map(), timer: null });
+    const [first, next] = [event.seq, event.seq + 1];
+    this.#streams.set(event.stream, { first, next, held: new Map(), timer: null, round: this.#round });
     this.#options.release(event);
   }
 

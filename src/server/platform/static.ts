@@ -46,7 +46,7 @@ function setHeaders(reply: FastifyReply, path: string): void {
 
 /** Whether a path may be one of the client's pages: no file name in it, and none of the server's own. */
 const isPagePath = (path: string): boolean =>
-  !/\.[^/]*$/.test(path) && !/^\/(assets|trpc|health)(\/|$)/.test(path);
+  !/\.[^/]*$/.test(path) && !/^\/(assets|trpc|health|metrics)(\/|$)/.test(path);
 
 /** Adds the client in `clientDir`. Unknown paths without extension answer index.html; everything else 404. */
 export async function registerStatic(app: FastifyInstance, clientDir: string): Promise<void> {

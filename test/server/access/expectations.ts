@@ -22,6 +22,7 @@ const adminsUp: Row = ['not_found', 'permission', 'permission', 'ok', 'ok', 'per
 export const inOpenChannel: Record<Action, Row> = {
   'account.use': everybody,
   'instance.configure': nobody('permission'),
+  'instance.observe': ['permission', 'permission', 'permission', 'permission', 'permission', 'ok'],
   'community.create': everybody,
   'community.view': members,
   'community.update': adminsUp,

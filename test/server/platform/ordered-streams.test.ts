@@ -38,6 +38,21 @@ describe('ordered streams', () => {
     expect(released.map(({ stream, seq }) => `${stream}${seq}`)).toEqual(['a4', 'b9', 'a5', 'b10']);
   });
 
+  it('forgets streams quiet for a whole round, never one that waits, and loses nothing by it', () => {
+    const { streams, released } = setUp();
+    for (const each of [event(1), event(1, 'b'), event(3, 'b'), event(1, 'c')]) streams.accept(each);
+    expect(streams.forgetIdle(10)).toBe(0);
+    streams.accept(event(2, 'c'));
+    // a is quiet; b waits for 2; c had an event in this round.
+    expect(streams.forgetIdle(10)).toBe(1);
+    for (const each of [event(2, 'b'), event(2), event(3, 'c'), event(3)]) streams.accept(each);
+    expect(released.map(({ stream, seq }) => `${stream}${seq}`)).toEqual(
+      'a1 b1 c1 c2 b2 b3 a2 c3 a3'.split(' '),
+    );
+    for (const limit of [10, 2, 10]) streams.forgetIdle(limit);
+    expect(streams.forgetIdle(10)).toBe(0);
+  });
+
   it('holds what came early until the hole is filled, and drops repetitions', () => {
     const { streams, seqs } = setUp();
     for (const seq of [1, 3, 4, 3]) streams.accept(event(seq));

@@ -3,6 +3,7 @@
 import { vaultHeader } from '#crypto/verify.ts';
 import type { RequestInfo } from '#server/context.ts';
 import type { Deps } from '#server/deps.ts';
+import { requireDiskRoom } from '#server/disk-room.ts';
 import {
   requireFoundedLog,
   storeFoundedLog,
@@ -93,13 +94,14 @@ async function storeAccount(
 /**
  * Registers an account and opens its first session (not yet bound to the device: `devices.attach` follows). Throws
  * `taken`, `bad_proof`, `setup_required`, `setup_done`, `bad_setup_token`, `registration_closed`, `invite_required`,
- * `invite_invalid`.
+ * `invite_invalid`, `disk_low`.
  */
 export async function register(
   deps: Deps,
   request: RequestInfo,
   input: RegisterInput,
 ): Promise<IssuedSession> {
+  requireDiskRoom(deps);
   await requireAdmission(deps, request, input);
   if (reservedUsernames.includes(input.username)) throw taken();
   if (await isUsernameTaken(deps.db, input.username)) throw taken();

@@ -4,17 +4,16 @@ import type { RequestInfo } from '#server/context.ts';
 import type { Deps } from '#server/deps.ts';
 import type { Queryable } from '#server/platform/db.ts';
 import { isAllowedOrigin } from '#server/platform/http.ts';
+import { isLocalHost } from '#server/request-info.ts';
 import { AppError } from '#shared/errors.ts';
 import type { InstanceInfo } from '#shared/instance.ts';
 import { readSettings } from './settings.queries.ts';
 
 export { claimOwnership, readSettings, writeSetting } from './settings.queries.ts';
 
-const loopbackHosts = new Set(['localhost', '127.0.0.1', '[::1]']);
-
 /** No token is asked from this machine itself, unless the instance is published under another name. */
 function isOpenTo(deps: Deps, request: RequestInfo): boolean {
-  const isLocalInstance = loopbackHosts.has(new URL(deps.env.publicUrl).hostname);
+  const isLocalInstance = isLocalHost(new URL(deps.env.publicUrl).hostname);
   const isOwnPage = request.origin === undefined || isAllowedOrigin(request.origin, deps.env.allowedOrigins);
   return isLocalInstance && isOwnPage && request.isLoopback;
 }

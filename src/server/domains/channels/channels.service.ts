@@ -1,6 +1,7 @@
 // Channels of a community. Names and topics are the server's to read, and clients say so (protocol P17).
 import { requireAction } from '#server/access.ts';
 import type { Actor, Deps } from '#server/deps.ts';
+import { requireDiskRoom } from '#server/disk-room.ts';
 import { uuidv7 } from '#server/platform/ids.ts';
 import { transaction, type Tx } from '#server/platform/transaction.ts';
 import type { ChannelReaders, ChannelSummary } from '#shared/channels.ts';
@@ -89,6 +90,7 @@ export function createChannel(
   return transaction(deps.db, async (tx) => {
     await lockCommunity(tx, communityId);
     await requireAction(tx, actor, 'channel.manage', { communityId, groupId });
+    requireDiskRoom(deps);
     const channelId = await insertChannel(tx, deps, input);
     const changes: AudienceChange[] = await recompute(tx, deps, { communityId, channelId });
     await requireReaderRoom(tx, [channelId]);

@@ -1,6 +1,7 @@
 // Direct messages between two people: their conversation exists once and for ever.
 import { requireAction } from '#server/access.ts';
 import type { Actor, Deps } from '#server/deps.ts';
+import { requireDiskRoom } from '#server/disk-room.ts';
 import { uuidv7 } from '#server/platform/ids.ts';
 import type { Queryable } from '#server/platform/db.ts';
 import { transaction, type Tx } from '#server/platform/transaction.ts';
@@ -59,6 +60,7 @@ export function openDm(
     const dmKey = dmKeyOf(own, other);
     const known = await findDm(tx, dmKey);
     if (known) return requireSummary(tx, own, known);
+    requireDiskRoom(deps);
     if (!(await sharesCommunity(tx, own, other))) throw notFound();
     await requireDmRoom(tx, own);
     const channelId = uuidv7(deps.clock) as ChannelId;

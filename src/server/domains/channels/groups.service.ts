@@ -1,6 +1,7 @@
 // Groups: ordered containers of channels. Who sees a group hears of it; everybody hears that a version passed.
 import { requireAction } from '#server/access.ts';
 import type { Actor, Deps } from '#server/deps.ts';
+import { requireDiskRoom } from '#server/disk-room.ts';
 import { uuidv7 } from '#server/platform/ids.ts';
 import { transaction, type Tx } from '#server/platform/transaction.ts';
 import type { GroupSummary } from '#shared/channels.ts';
@@ -48,6 +49,7 @@ export function createGroup(
   return transaction(deps.db, async (tx) => {
     await lockCommunity(tx, communityId);
     await requireAction(tx, actor, 'channel.manage', { communityId });
+    requireDiskRoom(deps);
     const position = (await listGroupsInOrder(tx, communityId)).length;
     if (position >= limits.groupsPerCommunity) {
       throw new AppError({

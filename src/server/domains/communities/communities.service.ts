@@ -1,6 +1,7 @@
 // Communities: made whole in one transaction, shown as each member may see them, deleted with all that is theirs.
 import { requireAction } from '#server/access.ts';
 import type { Actor, Deps } from '#server/deps.ts';
+import { requireDiskRoom } from '#server/disk-room.ts';
 import { uuidv7 } from '#server/platform/ids.ts';
 import type { Queryable } from '#server/platform/db.ts';
 import { transaction, type Tx } from '#server/platform/transaction.ts';
@@ -78,6 +79,7 @@ export function createCommunity(
   const { accountId } = actor;
   return transaction(deps.db, async (tx) => {
     await requireAction(tx, actor, 'community.create', {});
+    requireDiskRoom(deps);
     await requireCommunityRoom(tx, accountId);
     const communityId = uuidv7(deps.clock) as CommunityId;
     await insertCommunity(tx, deps, { communityId, ownerId: accountId, name: input.name });

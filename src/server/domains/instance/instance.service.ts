@@ -5,7 +5,8 @@ import type { RequestInfo } from '#server/context.ts';
 import type { Actor, Deps } from '#server/deps.ts';
 import { readSettings, setupState, writeSetting } from '#server/domains/auth/setup.service.ts';
 import { transaction } from '#server/platform/transaction.ts';
-import type { InstanceInfo, RegistrationMode } from '#shared/instance.ts';
+import type { InstanceInfo, JobStatus, RegistrationMode } from '#shared/instance.ts';
+import { newestRuns } from './instance.queries.ts';
 
 export async function getInstanceInfo(deps: Deps, request: RequestInfo): Promise<InstanceInfo> {
   const { name, registration, hasOwner } = await readSettings(deps.db);
@@ -22,4 +23,17 @@ export function configureInstance(
     await writeSetting(tx, 'name', input.name);
     await writeSetting(tx, 'registration', input.registration);
   });
+}
+
+/** Background work with its newest run (of any node, for what runs once for all of them) and the next. */
+export async function listJobs(deps: Deps, actor: Actor): Promise<readonly JobStatus[]> {
+  await requireAction(deps.db, actor, 'instance.observe', {});
+  const shared = await newestRuns(deps.db);
+  return deps.jobs.list().map(({ name, schedule, scope, lastRun, nextRunAt }) => ({
+    name,
+    schedule,
+    scope,
+    lastRun: scope === 'instance' ? (shared.get(name) ?? null) : lastRun,
+    nextRunAt,
+  }));
 }

@@ -1,6 +1,7 @@
 // One link carries a signed-out person through registration into the community. Codes hold 96 random bits.
 import { requireAction } from '#server/access.ts';
 import type { Actor, Deps } from '#server/deps.ts';
+import { requireDiskRoom } from '#server/disk-room.ts';
 import { randomToken } from '#server/platform/ids.ts';
 import { transaction, type Tx } from '#server/platform/transaction.ts';
 import type { CommunityStructure } from '#shared/communities.ts';
@@ -47,6 +48,7 @@ export function createInvite(
   return transaction(deps.db, async (tx) => {
     await lockCommunity(tx, communityId);
     await requireAction(tx, actor, 'invite.create', { communityId });
+    requireDiskRoom(deps);
     const now = deps.clock.now();
     await requireInviteRoom(tx, communityId, new Date(now));
     const code = randomToken(limits.inviteCodeBytes);

@@ -87,6 +87,12 @@ export async function headOf(q: Queryable, channelId: string): Promise<HeadRow |
   return row ?? null;
 }
 
+/** Whether the log holds this event. */
+export async function isStored(q: Queryable, at: { channelId: string; eventId: string }): Promise<boolean> {
+  const sql = `SELECT 1 AS one FROM "ChannelEvent" e WHERE e."channelId" = $1::uuid AND e."eventId" = $2::uuid`;
+  return (await q.query('messages.is-stored', sql, [at.channelId, at.eventId])).length > 0;
+}
+
 export interface PacketTarget {
   readonly deviceId: string;
   readonly packets: number;

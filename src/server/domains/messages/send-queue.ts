@@ -4,6 +4,7 @@ import type { Clock } from '../../platform/clock.ts';
 import { CommitQueue } from '../../platform/commit-queue.ts';
 import type { Database } from '../../platform/db.ts';
 import type { Logger } from '../../platform/log.ts';
+import type { Metrics } from '../../platform/metrics.ts';
 import { limits } from '#shared/limits.ts';
 import { SendGrants } from './send-grants.ts';
 import { runSendStatement, type SendRow, type SendVerdict } from './send-statement.ts';
@@ -52,11 +53,17 @@ async function settle(
   return verdicts;
 }
 
-export function createSendQueue(deps: { db: Database; log: Logger; clock: Clock }): SendQueue {
+export function createSendQueue(deps: {
+  db: Database;
+  log: Logger;
+  clock: Clock;
+  metrics: Metrics;
+}): SendQueue {
   return new SendQueue({
     lanes: 2,
     maxBatch: limits.commitBatch,
     laneKey: (row) => row.channelId,
     commit: (rows) => settle(deps, rows),
+    onBatch: (batch) => deps.metrics.batchDone(batch),
   });
 }

@@ -13,6 +13,7 @@ import { eventClasses, type EventClass, type SendAck } from '#shared/messages.ts
 import { permission, type Action } from '#shared/permissions.ts';
 import { fromBase64Url, toBase64Url, toChannelEvent, type EventRow } from './event-rows.ts';
 import { mailboxFill, readerDevices } from './messages.queries.ts';
+import { requireSendRoom } from './send-room.ts';
 import type { SendRow, SendVerdict } from './send-statement.ts';
 
 export interface SendInput {
@@ -190,6 +191,8 @@ export async function sendMessage(deps: Deps, actor: DeviceActor, input: SendInp
   const header = readEnvelope(envelope);
   const channelId = uuid(header.channelId) as ChannelId;
   const refId = header.ref ? (uuid(header.ref) as EventId) : null;
+  if (deps.disk.isLow)
+    await requireSendRoom(deps, { class: header.class, channelId, eventId: uuid(header.eventId) });
   const sending: Sending = { input, envelope, header, channelId, refId };
   const remembered = recall(deps, actor, sending);
   const permitted = remembered ?? (await permit(deps, actor, sending));
