@@ -1,4 +1,5 @@
 // Every procedure there is. Clients import its type only.
+import { accountRouter } from './domains/auth/account.router.ts';
 import { authRouter, vaultRouter } from './domains/auth/auth.router.ts';
 import { channelsRouter, dmsRouter, groupsRouter } from './domains/channels/channels.router.ts';
 import { communitiesRouter } from './domains/communities/communities.router.ts';
@@ -15,6 +16,7 @@ import { usersRouter } from './domains/users/users.router.ts';
 import { router } from './trpc.ts';
 
 export const appRouter = router({
+  account: accountRouter,
   auth: authRouter,
   channels: channelsRouter,
   cursors: cursorsRouter,
