@@ -51,9 +51,7 @@ describe('account.changePassword', () => {
     const sessions = await ada.api.sessions.list();
     expect(sessions.map((session) => session.sessionId)).not.toContain(other.sessionId);
     expect(sessions.map((session) => session.sessionId)).toContain(ada.actor.sessionId);
-    expect(world.events.calls).toContainEqual(
-      expect.objectContaining({ call: 'closeSession', args: [other.sessionId] }),
-    );
+    expect(world.events.argsOf('closeSession')).toEqual([[other.sessionId]]);
   });
 
   it('asks for the current password, on the lockout of the log-in', async () => {
@@ -137,8 +135,7 @@ describe('recovery by code', () => {
     const grant = await caller(world.deps, null, request).auth.recover(input);
     expect(grant).toMatchObject({ accountId: ada.accountId, deviceId: null });
     expect(request.cookiesSet.get('chatalot-refresh')).toBeTruthy();
-    const closed = world.events.calls.filter(({ call }) => call === 'closeSession');
-    expect(closed.map(({ args }) => args)).toEqual([[ada.actor.sessionId]]);
+    expect(world.events.argsOf('closeSession')).toEqual([[ada.actor.sessionId]]);
     expect(await refusal(login(ada.loginSecret))).toEqual({ code: 'bad_credentials' });
     expect((await login(input.newLoginSecret)).accountId).toBe(ada.accountId);
     const again = { ...recovery(), vault: nextPassword(ada, fromBase64Url(input.vault)).vault };
