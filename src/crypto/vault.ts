@@ -238,19 +238,21 @@ function requireSlot(vault: Vault, key: VaultKey): Slot {
 }
 
 /**
- * Replaces (or adds) the slot of `key`'s kind, leaving every other slot byte-identical, and seals the payload again
- * under revision + 1. `opened` must come from these same bytes; throws `stale_record` otherwise.
+ * Replaces (or adds) the slot of the kind of `key` (or of each of several keys), leaving every other slot
+ * byte-identical, and seals the payload again under revision + 1. `opened` must come from these same bytes; throws
+ * `stale_record` otherwise.
  */
 export function rewrapVault(
   encoded: Uint8Array,
-  change: { readonly opened: OpenVault; readonly key: VaultKey },
+  change: { readonly opened: OpenVault; readonly key: VaultKey | readonly VaultKey[] },
   rng: Rng,
 ): Uint8Array {
   const vault = requireSame(encoded, change.opened);
   const { vaultKey, secrets } = change.opened;
-  const slot = wrap({ aid: vault.aid, vaultVersion: vault.vaultVersion, vaultKey }, change.key, rng);
-  const others = vault.slots.filter((candidate) => candidate.slotId !== slot.slotId);
-  const slots = [...others, slot].sort((a, b) => a.slotId - b.slotId);
+  const under = { aid: vault.aid, vaultVersion: vault.vaultVersion, vaultKey };
+  const fresh = [change.key].flat().map((key) => wrap(under, key, rng));
+  const others = vault.slots.filter((kept) => fresh.every((slot) => slot.slotId !== kept.slotId));
+  const slots = [...others, ...fresh].sort((a, b) => a.slotId - b.slotId);
   return seal({ ...vault, revision: vault.revision + 1, slots }, { secrets, vaultKey }, rng);
 }
 

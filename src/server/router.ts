@@ -1,4 +1,5 @@
 // Every procedure there is. Clients import its type only.
+import { accountRouter } from './domains/auth/account.router.ts';
 import { authRouter, vaultRouter } from './domains/auth/auth.router.ts';
 import { backupRouter } from './domains/backup/backup.router.ts';
 import { channelsRouter, dmsRouter, groupsRouter } from './domains/channels/channels.router.ts';
@@ -16,6 +17,7 @@ import { usersRouter } from './domains/users/users.router.ts';
 import { router } from './trpc.ts';
 
 export const appRouter = router({
+  account: accountRouter,
   auth: authRouter,
   backup: backupRouter,
   channels: channelsRouter,

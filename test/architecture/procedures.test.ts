@@ -8,6 +8,8 @@ const PUBLIC = [
   'auth.available',
   'auth.kdf',
   'auth.login',
+  'auth.recover',
+  'auth.recoveryVault',
   'auth.refresh',
   'auth.register',
   'instance.info',

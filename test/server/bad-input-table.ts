@@ -10,6 +10,7 @@ import {
   makeIdentity,
   makeSecondDevice,
   makeUpload,
+  nextPassword,
   registration,
 } from '../support/keys.ts';
 import type { Person } from '../support/people.ts';
@@ -59,6 +60,31 @@ const accounts: Record<string, Row> = {
   },
   'auth.login': {
     input: ({ ada }) => ({ username: ada.username, loginSecret: bytes(32) }),
+    foreign: 'bad_credentials',
+  },
+  'auth.recoveryVault': {
+    input: ({ ada }) => ({ username: ada.username, recoveryAuth: bytes(32) }),
+    foreign: 'bad_credentials',
+  },
+  'auth.recover': {
+    input: ({ ada }) => ({
+      username: ada.username,
+      recoveryAuth: bytes(32),
+      newRecoveryAuth: bytes(32),
+      ...nextPassword(ada, ada.vault),
+    }),
+    foreign: 'bad_credentials',
+  },
+  'account.changePassword': {
+    input: ({ ada }) => ({ loginSecret: ada.loginSecret, ...nextPassword(ada, ada.vault) }),
+    foreign: 'bad_credentials',
+  },
+  'account.changeRecovery': {
+    input: ({ ada }) => ({
+      loginSecret: ada.loginSecret,
+      newRecoveryAuth: bytes(32),
+      vault: nextPassword(ada, ada.vault).vault,
+    }),
     foreign: 'bad_credentials',
   },
   'auth.refresh': none,

@@ -8,6 +8,8 @@ import {
   generateDevice,
   makePrekeySet,
   newRecoveryCode,
+  openVault,
+  rewrapVault,
   openAccountLog,
   signAttach,
   systemRng,
@@ -19,6 +21,7 @@ import {
   type DeviceSecrets,
   type KeyPair,
   type PrekeyRecord,
+  type VaultKey,
 } from '#crypto/index.ts';
 import type { AccountId, DeviceId } from '#shared/ids.ts';
 
@@ -42,6 +45,8 @@ export interface Identity {
   readonly log: readonly Uint8Array[];
   readonly state: AccountLogState;
   readonly vault: Uint8Array;
+  /** Opens `vault`. */
+  readonly code: VaultKey;
   /** base64url, 32 bytes each; in the product derived from password and recovery code. */
   readonly loginSecret: string;
   readonly recoveryAuth: string;
@@ -49,11 +54,27 @@ export interface Identity {
 
 const kdfParams = { v: 1, m: 65_536, t: 3, p: 1 } as const;
 
-function makeVault(accountId: Uint8Array, root: KeyPair): Uint8Array {
+const newPassword = () => {
   const params = { ...kdfParams, salt: rng.bytes(16) };
+  return { kind: 'password', slotKey: rng.bytes(32), params } as const;
+};
+
+function makeVault(accountId: Uint8Array, root: KeyPair): Pick<Identity, 'vault' | 'code'> {
   const secrets = { accountId, rootSecret: root.secretKey, backupKey: rng.bytes(32), backupVersion: 1 };
-  const password = { kind: 'password', slotKey: rng.bytes(32), params } as const;
-  return createVault(secrets, { code: newRecoveryCode(rng), password }, rng);
+  const code = newRecoveryCode(rng);
+  const vault = createVault(secrets, { code, password: newPassword() }, rng);
+  return { vault, code: { kind: 'code', code } };
+}
+
+/** The vault under another password, one revision on, with what the server is told of the password. */
+export function nextPassword(identity: Pick<Identity, 'state' | 'code'>, vault: Uint8Array) {
+  const opened = openVault(vault, identity.code, { aid: identity.state.aid, minRevision: 0 });
+  const key = newPassword();
+  return {
+    vault: toBase64Url(rewrapVault(vault, { opened, key }, rng)),
+    kdf: { ...kdfParams, salt: toBase64Url(key.params.salt) },
+    newLoginSecret: toBase64Url(rng.bytes(32)),
+  };
 }
 
 export function makeIdentity(now = Date.now()): Identity {
@@ -72,7 +93,7 @@ export function makeIdentity(now = Date.now()): Identity {
     device: secrets,
     log,
     state: openAccountLog(log),
-    vault: makeVault(accountId, root),
+    ...makeVault(accountId, root),
     loginSecret: toBase64Url(rng.bytes(32)),
     recoveryAuth: toBase64Url(rng.bytes(32)),
   };

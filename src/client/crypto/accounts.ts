@@ -127,6 +127,17 @@ export class Accounts implements AccountCalls {
     return { loginSecret: toBase64Url(this.#password.loginSecret) };
   }
 
+  /** What `deriveLogin` made last, until a device is opened. Throws `not_allowed` without. */
+  passwordKeys(): PasswordKeys {
+    if (!this.#password) throw new CryptoError('not_allowed', 'derive the log-in first');
+    return this.#password;
+  }
+
+  /** The password was replaced: its keys open the vault from here on. */
+  usePasswordKeys(password: PasswordKeys): void {
+    this.#password = password;
+  }
+
   findDevice({ accountId }: { accountId: AccountId }): Promise<DeviceId | null> {
     return this.#core.runOn(
       accountId,
@@ -140,9 +151,7 @@ export class Accounts implements AccountCalls {
     log: readonly string[];
     now: number;
   }): Promise<{ deviceId: DeviceId; entry: string }> {
-    const password = this.#password;
-    if (!password) throw new CryptoError('not_allowed', 'derive the log-in first');
-    const { log, secrets } = await this.#openOwn(input, password);
+    const { log, secrets } = await this.#openOwn(input, this.passwordKeys());
     const added = addDevice(log, secrets.rootSecret, { rng: this.#core.rng, now: input.now });
     const { backupKey, backupVersion } = secrets;
     const { accountId, now } = input;

@@ -12,6 +12,7 @@ import type { CryptoApi, Draft } from './protocol.ts';
 import { Receiving } from './receiving.ts';
 import { keys } from './records.ts';
 import { Sending } from './sending.ts';
+import { VaultDoors } from './vault-doors.ts';
 
 /** The outbox's rows. Event ids are time-ordered, so key order is the order of writing. */
 function draftCalls(core: EngineCore): Pick<CryptoApi, 'keepDraft' | 'dropDraft' | 'drafts'> {
@@ -48,6 +49,14 @@ export function createEngine(options: EngineOptions): CryptoApi {
       'signAttach',
     ),
     ...bind(accounts, 'revokeOwnDevice', 'wipe'),
+    ...bind(
+      new VaultDoors(core, accounts),
+      'recoveryAuth',
+      'makePassword',
+      'makeRecoveryCode',
+      'makeRecovered',
+      'vaultStored',
+    ),
     ...prekeyCalls(core),
     ...draftCalls(core),
     ...bind(new Identities(core), 'ingestLogs', 'logsNeeded', 'identities', 'acceptIdentity'),

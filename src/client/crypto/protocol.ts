@@ -6,6 +6,9 @@ import type { AccountLog, ClaimResult, PrekeyStatus } from '#shared/devices.ts';
 import type { AccountId, ChannelId, DeviceId, DeviceRef, EventId, SessionId } from '#shared/ids.ts';
 import type { MailboxPacket, OutgoingPacket } from '#shared/mailbox.ts';
 import type { ChannelEvent, EventClass } from '#shared/messages.ts';
+import type { VaultCalls } from './vault-calls.ts';
+
+export type { MadePassword, MadeRecovery } from './vault-calls.ts';
 
 /** What a person wrote or did, before encryption and after verification. */
 export type Content =
@@ -163,7 +166,7 @@ export interface IdentityView {
   readonly devices: readonly DeviceView[];
 }
 
-export interface CryptoApi {
+export interface CryptoApi extends VaultCalls {
   // ---- Getting in
   /** New account, first device, vault and recovery code; held in memory until `adopt`. Argon2id: takes seconds. */
   prepareAccount(input: { password: string; now: number }): Promise<PreparedAccount>;

@@ -1,11 +1,12 @@
 // Where things are in this app. Pages and components link by these; routes.ts holds the patterns.
-export type SettingsSection = 'profile' | 'devices' | 'appearance';
+export type SettingsSection = 'profile' | 'account' | 'devices' | 'appearance';
 
 export const paths = {
   start: '/',
   setup: '/setup',
   login: '/login',
   register: '/register',
+  recover: '/recover',
   invite: (code: string) => `/invite/${encodeURIComponent(code)}`,
   community: (communityId: string, channelId?: string | null) =>
     channelId == null ? `/c/${communityId}` : `/c/${communityId}/${channelId}`,

@@ -134,7 +134,7 @@ describe('registering', () => {
     const code = form.recoveryCode;
     form.askBack();
     form.isRetyped = true;
-    form.backToAccount();
+    form.back();
     form.password = 'pebble harbour violin nine';
     await form.submitAccount();
     expect([form.step, form.isRetyped]).toEqual(['code', false]);

@@ -57,9 +57,12 @@ export class Browser {
   readonly #open: Session[] = [];
   /** Tabs hear those of their own browser only. */
   readonly #profile = `browser-${(browsers += 1)}`;
+  readonly #forwarded: Readonly<Record<string, string>>;
 
-  constructor(origin: string) {
+  /** `address`: where a server that trusts loopback as its proxy sees this browser's calls come from. */
+  constructor(origin: string, address?: string) {
     this.origin = origin;
+    this.#forwarded = address === undefined ? {} : { 'x-forwarded-for': address };
   }
 
   /** A tab: takes over the globals, as if this browser's window were the one in front. */
@@ -126,7 +129,12 @@ export class Browser {
   /** By Node's own client: the environment's `fetch` lets nobody set an origin or see a cookie. */
   async #send(url: URL, init: RequestInit): Promise<Response> {
     const cookie = [...this.#cookies].map((pair) => pair.join('=')).join('; ');
-    const headers = { ...(init.headers as Record<string, string>), origin: this.origin, cookie };
+    const headers = {
+      ...(init.headers as Record<string, string>),
+      origin: this.origin,
+      cookie,
+      ...this.#forwarded,
+    };
     const answer = await new Promise<IncomingMessage>((resolve, reject) => {
       const call = request(url, { method: init.method ?? 'GET', headers }, resolve);
       call.on('error', reject);

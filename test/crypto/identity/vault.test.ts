@@ -100,6 +100,21 @@ describe('changing the vault', () => {
     expectCode('bad_mac', () => openVault(next, { ...password, params: changed.params }, expected));
   });
 
+  it('A86 recovery replaces both doors in one revision: the former code and password open nothing', () => {
+    const { secrets, code, password, bytes, expected } = makeVault();
+    const fresh = { kind: 'code', code: newRecoveryCode(rng) } as const;
+    const changed = passwordKey();
+    const opened = openVault(bytes, code, expected);
+    const next = rewrapVault(bytes, { opened, key: [changed, fresh] }, rng);
+    expect(vaultHeader(next)).toMatchObject({ revision: 2, slots: ['code', 'password'] });
+    for (const key of [fresh, changed]) expect(openVault(next, key, expected).secrets).toEqual(secrets);
+    expectCode('bad_mac', () => openVault(next, code, expected));
+    expectCode('mismatch', () => openVault(next, password, expected));
+    const mixed = next.slice();
+    mixed.set(bytes.slice(36, 36 + 75), 36); // the used code's slot put back
+    for (const key of [code, fresh, changed]) expectCode('bad_mac', () => openVault(mixed, key, expected));
+  });
+
   it('A85 an old slot put back into a newer vault does not open it', () => {
     const { password, bytes, expected } = makeVault();
     const changed = passwordKey();

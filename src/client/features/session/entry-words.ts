@@ -8,6 +8,8 @@ export function entryWords(failure: EntryFailure): string {
   switch (failure.code) {
     case 'weak_kdf':
       return t('error.weak_kdf');
+    case 'old_vault':
+      return t('error.old_vault');
     case 'keys':
       return t('error.keys');
     default:

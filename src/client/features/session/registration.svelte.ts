@@ -3,6 +3,7 @@
 import { estimatePassword } from '#client/lib/password-strength.ts';
 import { displayNameSchema, usernameSchema } from '#shared/auth.ts';
 import { limits } from '#shared/limits.ts';
+import type { CodeSteps } from './code-steps.ts';
 import { entryFailure, type EntryFailure, type Registration, type Session } from './session.svelte.ts';
 
 export type RegistrationStep = 'account' | 'code' | 'retype' | 'done';
@@ -22,7 +23,7 @@ export function usernameFault(username: string): NameFault | null {
   return usernameSchema.safeParse(name).success ? null : 'session.usernameCharacters';
 }
 
-export class RegistrationForm {
+export class RegistrationForm implements CodeSteps {
   username = $state('');
   displayName = $state('');
   password = $state('');
@@ -51,6 +52,10 @@ export class RegistrationForm {
   /** What is going on right now: making keys, or registering. */
   get work(): RegistrationWork {
     return this.#work;
+  }
+
+  get isFinishing(): boolean {
+    return this.#work === 'account';
   }
 
   /** Shown in the steps `code` and `retype`. */
@@ -125,7 +130,7 @@ export class RegistrationForm {
   }
 
   /** Back to names and password; nothing was registered. */
-  backToAccount(): void {
+  back(): void {
     this.#failure = null;
     this.#step = 'account';
   }
@@ -143,7 +148,7 @@ export class RegistrationForm {
     if (this.#failure?.code !== 'taken') return;
     // Somebody was quicker with the name. The keys and the code written down stay good.
     this.#takenName = this.#cleanName;
-    this.backToAccount();
+    this.back();
   }
 
   async #while(work: 'keys' | 'account', run: () => Promise<void>): Promise<void> {

@@ -13,7 +13,7 @@ import { isSignedOut, Tokens } from './tokens.ts';
 export type SessionStatus = 'starting' | 'signed-out' | 'signed-in' | 'unreachable';
 
 /** Why a way in did not open: a typed answer of the server, or a code of the crypto worker. */
-export type EntryFailure = CallFailure | { readonly code: 'weak_kdf' | 'keys' };
+export type EntryFailure = CallFailure | { readonly code: 'weak_kdf' | 'old_vault' | 'keys' };
 
 export interface Registration {
   readonly username: string;
@@ -61,6 +61,10 @@ export class Session {
   /** True after the session ended without this browser asking for it (revoked elsewhere), until the next way in. */
   get wasEnded(): boolean {
     return this.#wasEnded;
+  }
+
+  get crypto(): CryptoClient['api'] {
+    return this.#crypto.api;
   }
 
   /** For calls before anybody is signed in (invite previews, names that are free). */
@@ -135,11 +139,25 @@ export class Session {
     const { loginSecret } = await api.deriveLogin({ password, kdf });
     onStep?.('asking');
     const grant = await this.http.auth.login.mutate({ username, loginSecret });
-    this.#tokens.take(grant);
     onStep?.('opening');
+    return this.settleIn(grant, { loginSecret, derive: () => api.deriveLogin({ password, kdf }) });
+  }
+
+  /**
+   * Signs in with a grant by the password whose keys the worker holds: as the device this browser is, or as a new one
+   * certified from the vault. `derive` makes those keys again.
+   */
+  async settleIn(
+    grant: SessionGrant,
+    password: { loginSecret: string; derive: () => Promise<unknown> },
+  ): Promise<{ isNewDevice: boolean }> {
     const { accountId } = grant;
-    const isKnown = (await api.findDevice({ accountId })) !== null && (await this.#reopen(grant));
-    if (!isKnown) await this.#certify(accountId, loginSecret);
+    this.#tokens.take(grant);
+    const hasDevice = (await this.#crypto.api.findDevice({ accountId })) !== null;
+    const isKnown = hasDevice && (await this.#reopen(grant));
+    // Opening the device that is none any more let go of the password's keys.
+    if (hasDevice && !isKnown) await password.derive();
+    if (!isKnown) await this.#certify(accountId, password.loginSecret);
     await this.#enter(grant);
     return { isNewDevice: !isKnown };
   }
@@ -256,6 +274,7 @@ export class Session {
 
 /** What went wrong on the way in. */
 export function entryFailure(error: unknown): EntryFailure {
-  if (error instanceof CryptoCallError) return { code: error.code === 'weak_kdf' ? 'weak_kdf' : 'keys' };
-  return failureOf(error);
+  if (!(error instanceof CryptoCallError)) return failureOf(error);
+  if (error.code === 'weak_kdf') return { code: 'weak_kdf' };
+  return { code: error.code === 'stale_record' ? 'old_vault' : 'keys' };
 }

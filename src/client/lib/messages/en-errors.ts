@@ -33,6 +33,8 @@ export const enErrors = {
   'error.internal': 'Something broke on the server. Try again; if it stays, report {requestId}.',
   'error.weak_kdf':
     'This server asks for weaker password protection than is safe, so nothing was sent. Tell whoever runs it.',
+  'error.old_vault':
+    'This server handed out an older copy of your keys than this browser has seen, so nothing was done. Tell whoever runs it.',
   'error.keys': 'Your keys couldn’t be prepared in this browser. Reload and try again.',
   'error.offline': 'The server didn’t answer.',
   'error.unknown': 'Something went wrong. Try again.',

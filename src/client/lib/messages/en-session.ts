@@ -59,7 +59,7 @@ export const enSession = {
   'recovery.code': 'Recovery code',
   'recovery.title': 'Keep this code somewhere safe.',
   'recovery.lead':
-    'It’s the spare key to your account, made now and shown only once. Using it is coming in a later version; until then your password is the only way in, so keep both.',
+    'It’s the spare key to your account, made now and shown only once. If you forget your password, it sets a new one and brings back your keys.',
   'recovery.paper': 'Paper in a drawer beats a screenshot: photos often sync to other people’s servers.',
   'recovery.written': 'I’ve written it down',
   'recovery.retypeTitle': 'Type four of the groups.',

@@ -4,6 +4,7 @@ export const enSettings = {
   'settings.title': 'Settings',
   'settings.backToChat': 'Back to the conversations',
   'settings.profile': 'Profile',
+  'settings.account': 'Account',
   'settings.devices': 'Devices',
   'settings.appearance': 'Appearance',
   'settings.saved': 'Saved',

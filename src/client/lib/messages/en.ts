@@ -1,4 +1,5 @@
 // All English texts. One file per area; keys are `area.name`, so two files never collide.
+import { enAccount } from './en-account.ts';
 import { enChat } from './en-chat.ts';
 import { enCommon } from './en-common.ts';
 import { enCommunity } from './en-community.ts';
@@ -13,4 +14,5 @@ export const en = {
   ...enCommunity,
   ...enErrors,
   ...enSettings,
+  ...enAccount,
 } as const;

@@ -1,5 +1,6 @@
 import type { Context } from '#server/context.ts';
 import { accountProcedure, publicProcedure, router } from '#server/trpc.ts';
+import { recoverInput, recoveryVaultInput } from '#shared/account.ts';
 import {
   availableInput,
   kdfInput,
@@ -20,6 +21,7 @@ import {
   rotateSession,
   type IssuedSession,
 } from './auth.service.ts';
+import { recover, recoveryVault } from './recovery.service.ts';
 import { clearRefreshToken, readRefreshToken, requireOwnPage, setRefreshToken } from './refresh-cookie.ts';
 import { register } from './register.service.ts';
 
@@ -56,6 +58,12 @@ export const authRouter = router({
       const refreshToken = readRefreshToken(ctx);
       return hand(ctx, await login(ctx.deps, ctx.request, { ...input, refreshToken }));
     }),
+  recoveryVault: publicProcedure('credentials')
+    .input(recoveryVaultInput)
+    .mutation(({ ctx, input }) => recoveryVault(ctx.deps, ctx.request, input)),
+  recover: publicProcedure('credentials')
+    .input(recoverInput)
+    .mutation(async ({ ctx, input }) => hand(ctx, await recover(ctx.deps, ctx.request, input))),
   refresh: publicProcedure('anonymous').mutation(({ ctx }) => refresh(ctx)),
   logout: accountProcedure('account.use', 'mutate')
     .input(logoutInput)

@@ -52,7 +52,8 @@ export async function isAvailable(
   return { available: !(await isUsernameTaken(deps.db, input.username)) && !isReserved };
 }
 
-function requireUnlocked(deps: Deps, name: string, address: string): void {
+/** Throws `locked_out` while this address must not try this name. */
+export function requireUnlocked(deps: Deps, name: string, address: string): void {
   const retryAfterMs = deps.lockout.lockedForMs(name, address);
   if (retryAfterMs > 0) throw new AppError({ code: 'locked_out', retryAfterMs });
 }

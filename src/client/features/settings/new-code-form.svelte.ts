@@ -1,0 +1,66 @@
+// A new recovery code: password, then the code shown once and typed back in part, then the server swaps it.
+import type { MadeRecovery } from '#client/crypto/protocol.ts';
+import type { CodeSteps } from '#client/features/session/code-steps.ts';
+import { AccountForm } from './account-form.svelte.ts';
+
+export class NewCodeForm extends AccountForm implements CodeSteps {
+  isRetyped = $state(false);
+  #step = $state<'password' | 'code' | 'retype' | 'done'>('password');
+  #made = $state.raw<(MadeRecovery & { loginSecret: string }) | null>(null);
+
+  get step(): 'password' | 'code' | 'retype' | 'done' {
+    return this.#step;
+  }
+
+  get recoveryCode(): string {
+    return this.#made?.recoveryCode ?? '';
+  }
+
+  get isFinishing(): boolean {
+    return this.isBusy && this.#step === 'retype';
+  }
+
+  /** Makes the code; nothing counts yet. */
+  async submit(): Promise<void> {
+    if (this.current === '') return;
+    await this.attempt(async () => {
+      const loginSecret = await this.proof();
+      const { accountId, vault } = await this.vault(loginSecret);
+      this.#made = { ...(await this.workspace.crypto.makeRecoveryCode({ accountId, vault })), loginSecret };
+      this.isRetyped = false;
+      this.#step = 'code';
+    });
+  }
+
+  askBack(): void {
+    this.isRetyped = false;
+    this.#step = 'retype';
+  }
+
+  showCodeAgain(): void {
+    this.#step = 'code';
+  }
+
+  /** Gives the shown code up: the one there was stays. */
+  back(): void {
+    this.#made = null;
+    this.#step = 'password';
+  }
+
+  /** Repeating it after a lost answer is safe. */
+  async finish(): Promise<void> {
+    const made = this.#made;
+    if (!made || !this.isRetyped || this.#step !== 'retype') return;
+    const isDone = await this.attempt(async () => {
+      const { recoveryCode: _shown, ...change } = made;
+      await this.workspace.api.account.changeRecovery.mutate(change);
+      await this.workspace.crypto.vaultStored();
+      this.current = '';
+      this.#step = 'done';
+    });
+    // Changed elsewhere meanwhile, the password or the vault: this code belongs to nothing.
+    const isVoid = this.failure?.code === 'conflict' || this.currentFault !== null;
+    if (isDone || isVoid) this.#made = null;
+    if (isVoid) this.#step = 'password';
+  }
+}

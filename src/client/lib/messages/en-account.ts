@@ -1,0 +1,40 @@
+// One's own account: getting back in by the recovery code, changing password, code and name, taking data along, ending it.
+export const enAccount = {
+  'recovery.forgot': 'Forgot your password?',
+  'recovery.useTitle': 'Get back in',
+  'recovery.useLead':
+    'Your recovery code sets a new password and brings back your keys. Every browser that is logged in now will be logged out.',
+  'recovery.codeHint': '26 characters in groups of four. Capitals and dashes don’t matter.',
+  'recovery.codeMissing': 'Enter your recovery code.',
+  'recovery.codeMistyped': 'There’s a slip in that code. Check it against your paper.',
+  'recovery.newPassword': 'New password',
+  'recovery.continue': 'Continue',
+  'recovery.opening': 'Opening your keys…',
+  'recovery.wrong': 'That username and recovery code don’t belong together. Check both and try again.',
+  'recovery.freshLead':
+    'Your old code is used up once you finish. Here’s its replacement, shown only once; keep the old one until you’re in.',
+  'recovery.finishing': 'Setting your password…',
+  'recovery.noCode':
+    'No code either? A browser where you’re still logged in keeps working, but without password and code nobody can open the account anew, not even whoever runs this server.',
+  'recovery.backToLogIn': 'Back to log in',
+
+  'account.current': 'Current password',
+  'account.wrongPassword': 'That isn’t your password.',
+  'account.password': 'Password',
+  'account.passwordText': 'Logs out every other browser. Your recovery code stays the same.',
+  'account.changePassword': 'Change password',
+  'account.changing': 'Changing…',
+  'account.passwordChanged': 'Password changed',
+  'account.passwordChangedText': 'Every other browser was logged out.',
+  'account.samePassword': 'That’s the password you have.',
+  'account.maybeChanged':
+    'The server didn’t answer. Try again; if your password is refused, the new one counts already.',
+  'account.code': 'Recovery code',
+  'account.codeText': 'If somebody may have seen it, or the paper is gone. The old one stops working.',
+  'account.newCode': 'Make a new code',
+  'account.makeCode': 'Make the code',
+  'account.making': 'Making it…',
+  'account.newCodeLead': 'Shown only once. The old code works until you finish, then only this one.',
+  'account.codeChanged': 'The new recovery code counts now',
+  'account.codeChangedText': 'Throw the old one away.',
+} as const;

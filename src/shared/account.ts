@@ -1,0 +1,29 @@
+// What the owner of an account changes about the account itself: password, recovery code, name, its end.
+import * as z from 'zod/mini';
+import { kdfParamsSchema, usernameSchema, vaultSchema } from './auth.ts';
+import { base64UrlFixed } from './encoding.ts';
+import type { AccountId } from './ids.ts';
+
+const secretSchema = base64UrlFixed(32);
+/** The log-in secret of the password as it is now: every change of the account asks for it. */
+const proof = { loginSecret: secretSchema };
+
+/** `vault` is the stored one with its password slot wrapped anew, so its revision is one more. */
+const newPassword = { newLoginSecret: secretSchema, kdf: kdfParamsSchema };
+
+export const changePasswordInput = z.object({ ...proof, ...newPassword, vault: vaultSchema });
+export const changeRecoveryInput = z.object({ ...proof, newRecoveryAuth: secretSchema, vault: vaultSchema });
+
+const recoveryProof = { username: usernameSchema, recoveryAuth: secretSchema };
+export const recoveryVaultInput = z.object(recoveryProof);
+/** Both slots of the vault are wrapped anew: the code that was used opens nothing afterwards. */
+export const recoverInput = z.object({
+  ...recoveryProof,
+  ...newPassword,
+  newRecoveryAuth: secretSchema,
+  vault: vaultSchema,
+});
+export interface RecoveryGrant {
+  readonly accountId: AccountId;
+  readonly vault: string;
+}
