@@ -56,6 +56,13 @@ export const MAX_LOG_BODY_BYTES = 512;
 export const MAX_DEVICE_CERT_BYTES = 320;
 export const MAX_DEVICE_SUITES = 8;
 
+// Verification (3.18)
+export const SAFETY_VERSION = 1;
+/** SHA-512 rounds after the first hash. */
+export const SAFETY_ROUNDS = 5200;
+/** A comparison code, decoded: version, two AIDs, two root fingerprints, a nonce. */
+export const COMPARE_CODE_BYTES = 1 + 4 * HASH_BYTES + ID_BYTES;
+
 // Prekeys (3.4, P5)
 export const MAX_ONE_TIME_UNITS = 64;
 export const ONE_TIME_REFILL_AT = 16;

@@ -47,6 +47,17 @@ export {
   type NewDevice,
 } from './device.ts';
 
+// Verification of people
+export {
+  compareSide,
+  decodeCompareCode,
+  encodeCompareCode,
+  sameSide,
+  type CompareCode,
+  type CompareSide,
+} from './compare-code.ts';
+export { joinSafetyHalves, safetyHalf, type SafetyIdentity } from './safety-number.ts';
+
 // Prekeys
 export {
   verifyClaimedPrekeys,

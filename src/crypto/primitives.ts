@@ -35,6 +35,13 @@ export function H(...parts: readonly Uint8Array[]): Uint8Array {
   return hash.digest();
 }
 
+/** SHA-512 of the concatenation; 64 bytes. */
+export function H512(...parts: readonly Uint8Array[]): Uint8Array {
+  const hash = sha512.create();
+  for (const part of parts) hash.update(part);
+  return hash.digest();
+}
+
 /** HMAC-SHA256 of the concatenation; 32 bytes. */
 export function hmac(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
   const mac = nobleHmac.create(sha256, key);

@@ -55,7 +55,7 @@ function storeReadouts({ sends, db, disk }: Deps): Readout[] {
       name: 'chatalot_database_syncs_total',
       help: 'fsync calls of the embedded database.',
       kind: 'counter',
-      read: () => [{ value: db.syncs() }],
+      read: () => [{ value: db.syncs().files + db.syncs().folders }],
     },
     {
       name: 'chatalot_disk_free_bytes',

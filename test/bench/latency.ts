@@ -2,7 +2,7 @@
 import { build, type Histogram } from 'hdr-histogram-js';
 
 /** The value below which `share` (0–1) of the samples lie. */
-function percentile(samples: readonly number[], share: number): number {
+export function percentile(samples: readonly number[], share: number): number {
   const sorted = [...samples].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }

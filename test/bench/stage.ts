@@ -122,6 +122,6 @@ export async function serveStage(
   const port = await app.listen();
   const ready = { port, origin, database: db.kind, ...more } satisfies StageReady;
   const cpu = await databaseMeter(db);
-  const counts = (): Counts => ({ ...counted, syncs: db.syncs() });
+  const counts = (): Counts => ({ ...counted, syncs: db.syncs().files });
   serveParent(ready, { cpu, counts, lag: lagMeter(), ...answers });
 }

@@ -194,7 +194,8 @@ export class Accounts implements AccountCalls {
     const { self, log } = candidate;
     await this.#core.runOn(self.accountId, async (unit) => {
       // Whatever an earlier device of this account left in this browser belongs to keys that are gone.
-      for (const key of (await unit.list('')).keys()) if (key !== keys.vaultRevision) unit.remove(key);
+      const isOfDevice = (key: string) => key !== keys.vaultRevision && !key.startsWith(keys.verifiedAll);
+      for (const key of (await unit.list('')).keys()) if (isOfDevice(key)) unit.remove(key);
       const peer: PeerRecord = { log, alarm: null, offered: null, behind: false };
       unit.put(keys.self, self);
       unit.put(keys.peer(self.accountId), peer);

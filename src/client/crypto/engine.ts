@@ -13,6 +13,7 @@ import { Receiving } from './receiving.ts';
 import { keys } from './records.ts';
 import { Sending } from './sending.ts';
 import { VaultDoors } from './vault-doors.ts';
+import { Verification } from './verification.ts';
 
 /** The outbox's rows. Event ids are time-ordered, so key order is the order of writing. */
 function draftCalls(core: EngineCore): Pick<CryptoApi, 'keepDraft' | 'dropDraft' | 'drafts'> {
@@ -37,6 +38,7 @@ export function createEngine(options: EngineOptions): CryptoApi {
   const waiting = new Map<string, ChannelId>();
   const receiving = new Receiving(core, waiting);
   const accounts = new Accounts(core);
+  const verification = new Verification(core);
   return {
     ...bind(
       accounts,
@@ -59,7 +61,9 @@ export function createEngine(options: EngineOptions): CryptoApi {
     ),
     ...prekeyCalls(core),
     ...draftCalls(core),
-    ...bind(new Identities(core), 'ingestLogs', 'logsNeeded', 'identities', 'acceptIdentity'),
+    ...bind(new Identities(core), 'ingestLogs', 'logsNeeded', 'identities'),
+    ...bind(verification, 'acceptIdentity', 'compare', 'readCode', 'verify', 'unverify'),
+    ...bind(verification, 'invitePin', 'checkInvitePin', 'pinInviter'),
     ...bind(new PairwiseLink(core), 'startSessions'),
     ...bind(
       new Sending(core),

@@ -6,23 +6,28 @@ import {
   fromBase64Url,
   identityResetPolicy,
   openAccountLog,
+  toBase64Url,
   uuidToBytes,
   type AccountLogState,
 } from '#crypto/index.ts';
 import type { AccountLog } from '#shared/devices.ts';
 import type { AccountId } from '#shared/ids.ts';
 import { codeOf, deviceIdOf, type EngineCore, type Own } from './engine-core.ts';
-import type { CryptoApi, IdentityAlarm, IdentityView, MissingKeys } from './protocol.ts';
-import { keys, type PeerRecord } from './records.ts';
+import type { CryptoApi, DeviceView, IdentityAlarm, IdentityView, MissingKeys } from './protocol.ts';
+import { keys, type PeerRecord, type VerifiedRecord } from './records.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
+import { identityInQuestion, settleOn, vouchedFor } from './verification.ts';
 
-type IdentityCalls = Pick<CryptoApi, 'ingestLogs' | 'logsNeeded' | 'identities' | 'acceptIdentity'>;
+type IdentityCalls = Pick<CryptoApi, 'ingestLogs' | 'logsNeeded' | 'identities'>;
 
 const alarmOf = { fork: 'fork', truncated: 'truncated', identity_reset: 'reset' } as const;
 
-/** Verification of people is a later stage, so a reset is always held for one tap, never silently taken. */
-const isBlocked = (kind: IdentityAlarm['kind']): boolean =>
-  kind !== 'reset' || identityResetPolicy(false) === 'block';
+/** A reset waits for one tap, or stops everything when somebody had vouched for the person; the rest always stops. */
+const isBlocked = (kind: IdentityAlarm['kind'], vouched: VerifiedRecord | undefined): boolean =>
+  kind !== 'reset' || identityResetPolicy(vouched !== undefined) === 'block';
+
+const contradicts = (vouched: VerifiedRecord | undefined, log: AccountLogState): boolean =>
+  vouched !== undefined && !equalBytes(vouched.aid, log.aid);
 
 function extend(
   accountId: AccountId,
@@ -79,6 +84,7 @@ export class Identities implements IdentityCalls {
     entries: readonly Uint8Array[],
   ): Promise<IdentityAlarm | null> {
     const known = await unit.get<PeerRecord>(keys.peer(accountId));
+    const vouched = await vouchedFor(unit, accountId);
     if (!known && entries.length === 0) return null;
     try {
       // The known head itself is always asked for again, so a server without it shows less than it did before.
@@ -87,29 +93,36 @@ export class Identities implements IdentityCalls {
       if (known?.behind && log.headSeq === known.log.headSeq)
         throw new CryptoError('truncated', 'log ends before the head its own device named');
       // Two logs that both exist cannot be taken back; anything else the server showed meanwhile, it took back.
-      const alarm = known?.alarm === 'fork' ? 'fork' : null;
+      const isForked = known?.alarm === 'fork';
+      const alarm = contradicts(vouched, log) ? 'reset' : isForked ? 'fork' : null;
       unit.put(keys.peer(accountId), { log, alarm, offered: null, behind: false } satisfies PeerRecord);
       unit.put(keys.aid(log.aid), accountId);
-      return null;
+      return alarm === 'reset' ? { accountId, kind: alarm, blocked: isBlocked(alarm, vouched) } : null;
     } catch (error) {
-      return this.#alarm(unit, known, { accountId, entries, code: codeOf(error) });
+      return this.#alarm(unit, { known, vouched }, { accountId, entries, code: codeOf(error) });
     }
   }
 
   #alarm(
     unit: UnitOfWork,
-    known: PeerRecord | undefined,
+    { known, vouched }: { known: PeerRecord | undefined; vouched: VerifiedRecord | undefined },
     shown: { accountId: AccountId; entries: readonly Uint8Array[]; code: string },
-  ): IdentityAlarm {
+  ): IdentityAlarm | null {
     const { accountId, entries, code } = shown;
     const found = Object.hasOwn(alarmOf, code) ? alarmOf[code as keyof typeof alarmOf] : 'invalid';
     const offered = known ? offeredLog(accountId, known, entries) : null;
+    const offeredState = offered && openAccountLog(offered);
+    if (vouched && offeredState && !contradicts(vouched, offeredState)) {
+      // What is known is what contradicted: here is the identity that was vouched for, after all.
+      settleOn(unit, accountId, offeredState);
+      return null;
+    }
     const isForked = known?.alarm === 'fork' || found === 'reset';
     const kind = offered ? 'reset' : isForked ? 'fork' : found;
     if (known) {
       unit.put(keys.peer(accountId), { ...known, alarm: kind, offered } satisfies PeerRecord);
     }
-    return { accountId, kind, blocked: isBlocked(kind) };
+    return { accountId, kind, blocked: isBlocked(kind, vouched) };
   }
 
   logsNeeded({
@@ -133,37 +146,43 @@ export class Identities implements IdentityCalls {
 
   identities({ accountIds }: { accountIds: readonly AccountId[] }): Promise<readonly IdentityView[]> {
     return this.#core.run(async (unit, own) => {
-      await unit.prefetch(accountIds.map(keys.peer));
+      await unit.prefetch(accountIds.flatMap((id) => [keys.peer(id), keys.verified(id)]));
       const views: IdentityView[] = [];
       for (const accountId of accountIds) {
-        views.push(viewOf(accountId, await unit.get<PeerRecord>(keys.peer(accountId)), own));
+        const peer = await unit.get<PeerRecord>(keys.peer(accountId));
+        const vouched = await vouchedFor(unit, accountId);
+        views.push({ accountId, ...standingOf(peer, vouched, own), devices: devicesOf(peer, own) });
       }
       return views;
     });
   }
-
-  acceptIdentity({ accountId }: { accountId: AccountId }): Promise<void> {
-    return this.#core.run(async (unit, own) => {
-      const peer = await unit.get<PeerRecord>(keys.peer(accountId));
-      // The own identity is what the vault holds; nobody may talk this device into another one.
-      if (!peer?.offered || accountId === own.self.accountId)
-        throw new CryptoError('not_allowed', 'no identity waits to be accepted');
-      const log = openAccountLog(peer.offered);
-      unit.put(keys.peer(accountId), { log, alarm: null, offered: null, behind: false } satisfies PeerRecord);
-      unit.put(keys.aid(log.aid), accountId);
-    });
-  }
 }
 
-function viewOf(accountId: AccountId, peer: PeerRecord | undefined, own: Own): IdentityView {
-  if (!peer) return { accountId, state: 'unknown', alarm: null, devices: [] };
-  const { alarm, log } = peer;
-  const devices = Object.values(log.devices).map(({ cert, revokedAtSeq }) => ({
+function standingOf(
+  peer: PeerRecord | undefined,
+  vouched: VerifiedRecord | undefined,
+  own: Own,
+): Pick<IdentityView, 'state' | 'alarm' | 'verified' | 'offered'> {
+  const verified = vouched ? { how: vouched.how, at: vouched.at } : null;
+  if (!peer) return { state: 'unknown', alarm: null, verified, offered: null };
+  const { alarm } = peer;
+  if (alarm !== null) {
+    const question = alarm === 'reset' ? identityInQuestion(peer) : null;
+    const state = isBlocked(alarm, vouched) ? 'blocked' : 'held';
+    return { state, alarm, verified, offered: question && toBase64Url(question.aid) };
+  }
+  // An invite link names its maker to whoever reads it; digits and codes are of two people.
+  const isOfNow = vouched && (vouched.how === 'invite' || equalBytes(vouched.ownAid, own.log.aid));
+  const state = !vouched ? 'unverified' : isOfNow ? 'verified' : 'you_reset';
+  return { state, alarm, verified, offered: null };
+}
+
+function devicesOf(peer: PeerRecord | undefined, own: Own): DeviceView[] {
+  return Object.values(peer?.log.devices ?? {}).map(({ cert, addedBy, revokedAtSeq }) => ({
     deviceId: deviceIdOf(cert.deviceId),
     addedAt: cert.createdAt,
+    addedBy: addedBy.kind === 'device' ? deviceIdOf(addedBy.deviceId) : null,
     isRevoked: revokedAtSeq !== null,
     isOwn: deviceIdOf(cert.deviceId) === own.self.deviceId,
   }));
-  const state = alarm === null ? 'unverified' : isBlocked(alarm) ? 'blocked' : 'held';
-  return { accountId, state, alarm, devices };
 }

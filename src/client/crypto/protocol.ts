@@ -6,9 +6,18 @@ import type { AccountLog, ClaimResult, PrekeyStatus } from '#shared/devices.ts';
 import type { AccountId, ChannelId, DeviceId, DeviceRef, EventId, SessionId } from '#shared/ids.ts';
 import type { MailboxPacket, OutgoingPacket } from '#shared/mailbox.ts';
 import type { ChannelEvent, EventClass } from '#shared/messages.ts';
+import type { IdentityAlarm, PeopleCalls } from './people-calls.ts';
 import type { VaultCalls } from './vault-calls.ts';
 
 export type { MadePassword, MadeRecovery } from './vault-calls.ts';
+export type {
+  CodeVerdict,
+  Comparison,
+  DeviceView,
+  IdentityAlarm,
+  IdentityView,
+  VerifiedHow,
+} from './people-calls.ts';
 
 /** What a person wrote or did, before encryption and after verification. */
 export type Content =
@@ -71,13 +80,6 @@ export type DecryptResult =
       readonly reason: FailedReason;
       readonly withheld?: WithheldReason;
     };
-
-/** Something a person must know about somebody's identity. `blocked` stops sending to that person. */
-export interface IdentityAlarm {
-  readonly accountId: AccountId;
-  readonly kind: 'fork' | 'truncated' | 'reset' | 'invalid';
-  readonly blocked: boolean;
-}
 
 export interface PreparedAccount {
   readonly accountId: AccountId;
@@ -152,21 +154,7 @@ export interface ReceiveReport {
   readonly alarms: readonly IdentityAlarm[];
 }
 
-export interface DeviceView {
-  readonly deviceId: DeviceId;
-  readonly addedAt: number;
-  readonly isRevoked: boolean;
-  readonly isOwn: boolean;
-}
-/** One person's identity as this device knows it: the shield and the device list. */
-export interface IdentityView {
-  readonly accountId: AccountId;
-  readonly state: 'unknown' | 'unverified' | 'held' | 'blocked';
-  readonly alarm: IdentityAlarm['kind'] | null;
-  readonly devices: readonly DeviceView[];
-}
-
-export interface CryptoApi extends VaultCalls {
+export interface CryptoApi extends PeopleCalls, VaultCalls {
   // ---- Getting in
   /** New account, first device, vault and recovery code; held in memory until `adopt`. Argon2id: takes seconds. */
   prepareAccount(input: { password: string; now: number }): Promise<PreparedAccount>;
@@ -203,9 +191,6 @@ export interface CryptoApi extends VaultCalls {
   logsNeeded(input: {
     accounts: readonly { accountId: AccountId; headSeq?: number }[];
   }): Promise<MissingKeys['logs']>;
-  identities(input: { accountIds: readonly AccountId[] }): Promise<readonly IdentityView[]>;
-  /** One tap accepts a reset identity of an unverified person. */
-  acceptIdentity(input: { accountId: AccountId }): Promise<void>;
 
   // ---- Sending
   /** `logsFresh`: the logs of all readers were fetched since `devicesVersion` last changed. */

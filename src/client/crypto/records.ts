@@ -10,7 +10,7 @@ import {
 } from '#crypto/index.ts';
 import type { AccountId, ChannelId, DeviceId, DeviceRef, EventId } from '#shared/ids.ts';
 import type { MailboxPacket, OutgoingPacket } from '#shared/mailbox.ts';
-import type { Content, IdentityAlarm } from './protocol.ts';
+import type { Content, IdentityAlarm, VerifiedHow } from './protocol.ts';
 
 /** This device. The account root's private key is not here: it lives in the vault only. */
 export interface SelfRecord {
@@ -26,10 +26,21 @@ export interface SelfRecord {
 export interface PeerRecord {
   readonly log: AccountLogState;
   readonly alarm: IdentityAlarm['kind'] | null;
-  /** After a reset: the whole new log, waiting for a person's decision. */
+  /** After a reset: the whole new log, waiting for a person's decision; null when it is `log` itself that contradicts
+   *  what somebody vouched for. */
   readonly offered: readonly Uint8Array[] | null;
   /** A device of the account vouched for a longer log than the server has shown so far (A03). */
   readonly behind: boolean;
+}
+
+/** A person somebody checked, by whatever way: their account has this identity and no other. */
+export interface VerifiedRecord {
+  /** 32 bytes */
+  readonly aid: Uint8Array;
+  /** The own AID then: after starting over oneself, comparing is due again. */
+  readonly ownAid: Uint8Array;
+  readonly how: VerifiedHow;
+  readonly at: number;
 }
 
 /** The own chain of a channel and from where each device was given it. */
@@ -133,6 +144,9 @@ export const keys = {
   /** Newest vault revision seen; outlives the device. */
   vaultRevision: 'vault-revision',
   peer: (accountId: AccountId) => `peer/${hexOf(accountId)}`,
+  /** Outlives the device, like the vault revision: what a person checked is not forgotten with a log-in. */
+  verified: (accountId: AccountId) => `verified/${hexOf(accountId)}`,
+  verifiedAll: 'verified/',
   /** AID → account id. */
   aid: (aid: Uint8Array) => `aid/${idKey(aid)}`,
   knownSet: (address: string) => `prekey-set/${address}`,

@@ -87,10 +87,12 @@ export class Person {
 
   /** Takes the new identity as this person's; what waited for it goes on. */
   async accept(): Promise<void> {
+    const aid = this.#identity?.offered;
+    if (this.#isBusy || aid == null) return;
     this.#isBusy = true;
     try {
       const { crypto, alarms, outbox } = this.#workspace;
-      await crypto.acceptIdentity({ accountId: this.accountId });
+      await crypto.acceptIdentity({ accountId: this.accountId, aid });
       alarms.delete(this.accountId);
       await this.load();
       await outbox.resume();
