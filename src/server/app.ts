@@ -10,6 +10,7 @@ import type { LiveEvent } from '#shared/events.ts';
 import type { AccountId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
 import { authenticate, bearerToken } from './authenticate.ts';
+import { Calls } from './calls.ts';
 import type { Context, CookieOptions } from './context.ts';
 import { createDeps, type DepsOptions } from './create-deps.ts';
 import type { Deps } from './deps.ts';
@@ -78,7 +79,7 @@ async function httpContext(state: State, { req, res }: HttpContextInput): Promis
     actor,
     authFailure: failure ?? 'unauthenticated',
     request: { ...info, setCookie: cookieSetter(deps.env, res) },
-    isDraining: () => state.draining,
+    calls: state.calls,
     bindDevice: (deviceId) => {
       if (actor) sockets.bindDevice(actor.sessionId, deviceId);
     },
@@ -88,7 +89,7 @@ async function httpContext(state: State, { req, res }: HttpContextInput): Promis
 interface State {
   readonly deps: Deps;
   readonly sockets: SocketRegistry;
-  draining: boolean;
+  readonly calls: Calls;
 }
 
 async function buildHttp(options: AppOptions, state: State): Promise<FastifyInstance> {
@@ -100,7 +101,7 @@ async function buildHttp(options: AppOptions, state: State): Promise<FastifyInst
       () => false,
     );
     const migrated = database && (await isMigrated(db, env.migrationsDir));
-    return { database, migrated, accepting: !state.draining, disk: disk.isLow ? 'degraded' : true };
+    return { database, migrated, accepting: !state.calls.isDraining, disk: disk.isLow ? 'degraded' : true };
   };
   const http = await createHttpApp({ env, log, ready, metrics, bodyLimit: limits.httpBodyBytes });
   addMetricsRoute(http, state.deps);
@@ -127,17 +128,22 @@ export async function createApp(options: AppOptions): Promise<App> {
     partPresence(deps, accountId).catch((cause: unknown) => options.log.error('presence.failed', { cause }));
   };
   const deps: Deps = createDeps(options, createLivePublisher(hub, sockets, onParted));
-  const state: State = { deps, sockets, draining: false };
+  const calls = new Calls();
+  const state: State = { deps, sockets, calls };
   const http = await buildHttp(options, state);
-  const entrance = serveSockets(http.server, { deps, hub, sockets, isDraining: () => state.draining });
-  const drains: Drainable[] = [{ name: 'sends', drain: () => deps.sends.drain() }];
+  const entrance = serveSockets(http.server, { deps, hub, sockets, calls });
+  const drains: Drainable[] = [
+    { name: 'calls', drain: () => calls.idle(limits.drainMs) },
+    { name: 'sends', drain: () => deps.sends.drain() },
+  ];
   deps.metrics.add(...readouts(deps, hub.metrics, () => sockets.size));
   const stopPresence = deps.presence.start();
   const stopDisk = await deps.disk.start();
 
   const close = async (): Promise<void> => {
-    if (state.draining) return;
-    state.draining = true;
+    if (calls.isDraining) return;
+    const isQuiet = calls.inFlight === 0;
+    calls.close();
     deps.live.publish({ to: 'everyone' }, { type: 'server.draining', reconnectInMs: 1000 });
     for (const each of drains) {
       await each
@@ -149,7 +155,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     // Through the hub first: it sends what it still holds for a connection before it closes it.
     hub.close(topics.everyone, CLOSE_RESTART, 'restart');
     sockets.closeForRestart();
-    await new Promise((resolve) => setTimeout(resolve, sockets.size > 0 ? goodbyeMs : 0));
+    await new Promise((resolve) => setTimeout(resolve, sockets.size > 0 || !isQuiet ? goodbyeMs : 0));
     await entrance.close();
     await http.close();
     hub.stop();

@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import type { LiveHub } from './platform/live-hub.ts';
 import type { LiveEvent } from '#shared/events.ts';
 import type { DeviceId } from '#shared/ids.ts';
+import type { Calls } from './calls.ts';
 import type { Actor, Deps } from './deps.ts';
 import type { ConnectionData } from './topics.ts';
 
@@ -46,8 +47,7 @@ export interface Context {
   readonly authFailure: AuthFailure;
   readonly request: RequestInfo;
   readonly socket?: SocketInfo;
-  /** The server is going down: nothing new is begun. */
-  isDraining(): boolean;
+  readonly calls: Calls;
   /** Every open socket of this session acts for the device from now on. */
   bindDevice(deviceId: DeviceId): void;
 }

@@ -12,6 +12,7 @@ import { AppError } from '#shared/errors.ts';
 import type { LiveEvent } from '#shared/events.ts';
 import { limits } from '#shared/limits.ts';
 import { authenticate } from './authenticate.ts';
+import type { Calls } from './calls.ts';
 import type { Context } from './context.ts';
 import type { Deps } from './deps.ts';
 import { touchDevices } from './domains/devices/devices.service.ts';
@@ -25,7 +26,7 @@ export interface SocketServerOptions {
   readonly deps: Deps;
   readonly hub: LiveHub<LiveEvent, ConnectionData>;
   readonly sockets: SocketRegistry;
-  readonly isDraining: () => boolean;
+  readonly calls: Calls;
 }
 
 const path = '/trpc';
@@ -56,7 +57,7 @@ function attachUpgrade(server: Server, wss: WebSocketServer, options: SocketServ
     stream.on('error', () => stream.destroy());
     const target = new URL(request.url ?? '/', 'http://localhost');
     if (target.pathname !== path) return refuse(stream, '404 Not Found');
-    if (options.isDraining()) return refuse(stream, '503 Service Unavailable');
+    if (options.calls.isDraining) return refuse(stream, '503 Service Unavailable');
     if (!isAllowedOrigin(request.headers.origin, env.allowedOrigins)) return refuse(stream, '403 Forbidden');
     if (target.searchParams.get('connectionParams') !== '1') return refuse(stream, '401 Unauthorized');
     wss.handleUpgrade(request, stream, head, (socket) => wss.emit('connection', socket, request));
@@ -74,7 +75,7 @@ function contextOf(options: SocketServerOptions, open: OpenSocket, request: Inco
     authFailure: 'unauthenticated',
     request: describeRequest(request, deps.env, uuidv7(deps.clock)),
     socket,
-    isDraining: options.isDraining,
+    calls: options.calls,
     bindDevice: (deviceId) => sockets.bindDevice(open.actor.sessionId, deviceId),
   };
 }
@@ -120,7 +121,10 @@ export function serveSockets(server: Server, options: SocketServerOptions): { cl
 }
 
 /** Reads the session rows of all open sockets again and closes those that may no longer act. */
-export async function recheck({ deps, sockets }: SocketServerOptions): Promise<void> {
+export async function recheck({
+  deps,
+  sockets,
+}: Pick<SocketServerOptions, 'deps' | 'sockets'>): Promise<void> {
   const asked = sockets.sessionIds();
   if (asked.length === 0) return;
   try {

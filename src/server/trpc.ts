@@ -74,9 +74,18 @@ function enter(socket: SocketInfo, isSubscription: boolean): void {
   }
 }
 
-/** Bounds what one socket has in flight, and begins nothing while the server goes down. */
+/** Begins nothing while the server goes down, and lets it wait for what has begun. */
+const counted = t.middleware(async ({ next, ctx }) => {
+  ctx.calls.begin();
+  try {
+    return await next();
+  } finally {
+    ctx.calls.end();
+  }
+});
+
+/** Bounds what one socket has in flight. */
 const admitted = t.middleware(async ({ next, ctx, type, signal }) => {
-  if (ctx.isDraining()) throw new AppError({ code: 'draining' });
   const { socket } = ctx;
   if (!socket) return next();
   const isSubscription = type === 'subscription';
@@ -119,7 +128,7 @@ const onDevice = t.middleware(({ ctx, next }) => {
   return next({ ctx: { actor: { ...actor, deviceId } } });
 });
 
-const base = t.procedure.use(typedErrors).use(admitted);
+const base = t.procedure.use(typedErrors).use(counted).use(admitted);
 
 /** Anybody; limited per address. The names of public procedures are listed in the architecture test. */
 export const publicProcedure = (rateClass: RateClass) =>

@@ -129,6 +129,8 @@ export const limits = {
   typingShownMs: 6 * SECOND,
   seqHoleMs: 200,
   sessionRecheckMs: MINUTE,
+  /** How long a server that goes down waits for calls in flight. */
+  drainMs: 5 * SECOND,
   httpBodyBytes: 9 * 1024 * 1024,
 } as const;
 

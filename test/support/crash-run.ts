@@ -22,6 +22,9 @@ export interface CrashReport {
   readonly readyMs: readonly number[];
   /** Refusals the writers met on the way. */
   readonly refusals: Readonly<Record<string, number>>;
+  /** How sockets ended, and what live events came, over all clients. */
+  readonly closeCodes: Readonly<Record<string, number>>;
+  readonly heard: Readonly<Record<string, number>>;
 }
 
 export interface CrashOptions {
@@ -81,6 +84,12 @@ async function untilAllSeen(
 const count = (findings: readonly Finding[], ...kinds: Finding['violation'][]): number =>
   findings.filter(({ violation }) => kinds.includes(violation)).length;
 
+function tally(list: readonly (string | number)[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const each of list) counts[each] = (counts[each] ?? 0) + 1;
+  return counts;
+}
+
 /** Runs the rounds and judges what everybody recorded. */
 export async function crashRun(options: CrashOptions): Promise<CrashReport> {
   const { place, port, rounds, between, hurt } = options;
@@ -119,9 +128,6 @@ export async function crashRun(options: CrashOptions): Promise<CrashReport> {
       checker.finish(channelId, log);
     }
     await untilAllSeen(clients, heads);
-    const refusals: Record<string, number> = {};
-    for (const client of clients)
-      for (const [code, times] of client.refusals) refusals[code] = (refusals[code] ?? 0) + times;
     return {
       rounds,
       acknowledged: writers.reduce((sum, writer) => sum + writer.acknowledged, 0),
@@ -131,7 +137,9 @@ export async function crashRun(options: CrashOptions): Promise<CrashReport> {
       lost: count(checker.findings, 'acknowledged but lost'),
       doubled: count(checker.findings, 'one event at two seqs', 'seen twice'),
       readyMs,
-      refusals,
+      refusals: tally(clients.flatMap(({ refusals }) => refusals)),
+      closeCodes: tally(clients.flatMap(({ closeCodes }) => closeCodes)),
+      heard: tally(clients.flatMap(({ heard }) => heard)),
     };
   } finally {
     for (const client of clients) client.stop();

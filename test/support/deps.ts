@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { appRouter } from '#server/router.ts';
 import { createCaller } from '#server/trpc.ts';
+import { Calls } from '#server/calls.ts';
 import { createDeps, type DepsOptions } from '#server/create-deps.ts';
 import type { Context, RequestInfo } from '#server/context.ts';
 import type { Actor, Deps } from '#server/deps.ts';
@@ -112,7 +113,7 @@ export function caller(deps: Deps, actor: Actor | null, request: RequestInfo = t
     actor,
     authFailure: 'unauthenticated',
     request,
-    isDraining: () => false,
+    calls: new Calls(),
     bindDevice: () => undefined,
   };
   return createCaller(appRouter)(ctx);

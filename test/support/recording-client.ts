@@ -33,8 +33,8 @@ export class RecordingClient {
   readonly #views = new Map<ChannelId, View>();
   readonly #closeCodes: number[] = [];
   readonly heard: LiveEvent['type'][] = [];
-  /** Refusals of sends and how often each came. */
-  readonly refusals = new Map<string, number>();
+  /** Refusals of sends, as they came. */
+  readonly refusals: string[] = [];
   #socket: RawSocket | null = null;
   #online: Promise<RawSocket>;
   #setOnline: (socket: RawSocket) => void = () => undefined;
@@ -80,7 +80,7 @@ export class RecordingClient {
         return ack;
       } catch (cause) {
         const code = cause instanceof RefusedError ? cause.code : 'connection';
-        this.refusals.set(code, (this.refusals.get(code) ?? 0) + 1);
+        this.refusals.push(code);
         if (!passing.has(code) || this.#stopped) {
           if (!passing.has(code)) checker.record({ kind: 'refused', ...told });
           throw cause;

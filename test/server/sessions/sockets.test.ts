@@ -173,7 +173,7 @@ describe('revocation', () => {
     const id = client.grant?.sessionId ?? '';
     await server.db.prisma.session.update({ where: { id }, data: { revokedAt: new Date() } });
     const { deps, sockets, hub } = server.app;
-    await recheck({ deps, sockets, hub, isDraining: () => false });
+    await recheck({ deps, sockets });
     expect((await live.closed).code).toBe(4401);
   });
 });
