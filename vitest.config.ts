@@ -22,6 +22,8 @@ export default defineConfig({
         },
       },
       {
+        // The server's law tests run the client's own state classes.
+        plugins: [svelte({ configFile: false, compilerOptions: { runes: true } })],
         test: {
           name: 'server',
           environment: 'node',

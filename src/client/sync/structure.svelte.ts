@@ -42,6 +42,11 @@ export class Structure {
   readonly communities = new SvelteMap<CommunityId, CommunityStructure>();
   readonly dms = new SvelteMap<ChannelId, DmSummary>();
   readonly heads = new SvelteMap<ChannelId, Head>();
+  /**
+   * Communities whose version came by an event. One change may be several events of one version, and a connection may
+   * break between them: such a version is not claimed to be known.
+   */
+  readonly #moved = new Set<CommunityId>();
   #account = $state.raw<OwnAccount | null>(null);
   #isLoaded = $state(false);
 
@@ -54,9 +59,10 @@ export class Structure {
     return this.#isLoaded;
   }
 
-  /** Versions held, for `live.bootstrap`. */
+  /** Versions held whole, for `live.bootstrap`. */
   known(): [CommunityId, number][] {
-    return [...this.communities.values()].map((c) => [c.communityId, c.version]);
+    const whole = [...this.communities.values()].filter((c) => !this.#moved.has(c.communityId));
+    return whole.map((c) => [c.communityId, c.version]);
   }
 
   load(bootstrap: Bootstrap): void {
@@ -68,7 +74,9 @@ export class Structure {
       this.communities.delete(id);
     }
     for (const { communityId, structure } of bootstrap.communities) {
-      if (structure) this.communities.set(communityId, structure);
+      if (!structure) continue;
+      this.communities.set(communityId, structure);
+      this.#moved.delete(communityId);
     }
     const dmIds = new Set(bootstrap.dms.map((dm) => dm.channel.channelId));
     for (const id of [...this.dms.keys()]) if (!dmIds.has(id)) this.dms.delete(id);
@@ -96,6 +104,7 @@ export class Structure {
   replaceCommunity(community: CommunityStructure): void {
     if ((this.communities.get(community.communityId)?.version ?? 0) > community.version) return;
     this.communities.set(community.communityId, community);
+    this.#moved.delete(community.communityId);
   }
 
   /** Applies an event; answers a community that must be fetched again because its version jumped. */
@@ -150,7 +159,10 @@ export class Structure {
     const next = reduceStructure(community, event, me);
     if (next === 'stale') return event.communityId;
     if (next === 'left') this.#forget(event.communityId);
-    else if (next !== community) this.communities.set(event.communityId, next);
+    else if (next !== community) {
+      this.communities.set(event.communityId, next);
+      if (next.version !== community.version) this.#moved.add(event.communityId);
+    }
     if (event.type === 'channel.deleted') this.heads.delete(event.channelId);
     return null;
   }
