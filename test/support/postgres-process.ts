@@ -46,7 +46,7 @@ async function answers(url: string): Promise<boolean> {
 
 /** Makes a fresh database cluster and starts it; null where PostgreSQL is not installed. */
 export async function startPostgresProcess(): Promise<PostgresProcess | null> {
-  const programs = findPostgres() as string | undefined;
+  const programs = findPostgres();
   if (!programs) return null;
   const who = identity();
   const folder = mkdtempSync(join(tmpdir(), 'chatalot-pg-crash-'));

@@ -1,11 +1,18 @@
 // A power cut at any moment: whatever the embedded database acknowledged is in what the disk then holds, and it
 // starts from it. The disk is a model that keeps only what was flushed, and of the rest any part.
-import { cpSync, rmSync } from 'node:fs';
+import { cpSync, fstatSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
+import { TRPCError } from '@trpc/server';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { openDatabase } from '#server/platform/db.ts';
-import { DurableNodeFS, durableStartParams, type Flusher } from '#server/platform/pglite-files.ts';
+import { appErrorOf } from '#server/error-map.ts';
+import {
+  DurableNodeFS,
+  durableStartParams,
+  type Flusher,
+  type HostFileSystem,
+} from '#server/platform/pglite-files.ts';
 import '#test/support/global-setup.ts';
 import { Platter } from '#test/support/platter.ts';
 import { seeded } from '#test/support/random.ts';
@@ -108,5 +115,66 @@ describe.runIf(source.kind === 'pglite')('a power cut', () => {
     for (const cut of cuts) {
       expect(await after(cut)).toEqual({ rows: cut.acknowledged, tables: cut.tables });
     }
+  });
+});
+
+/** A disk that is full whenever `isFull` says so: only what was reserved before can be written. */
+const fullDisk =
+  (isFull: () => boolean) =>
+  (disk: HostFileSystem): void => {
+    const { write } = disk.stream_ops;
+    const { mknod } = disk.node_ops;
+    const refuse = (): never =>
+      disk.tryFSOperation(() => {
+        throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+      });
+    Object.assign(disk.stream_ops, {
+      write: (...[stream, buffer, offset, length, position]: Parameters<typeof write>) => {
+        const grows = position + length > fstatSync(stream.nfd).size;
+        return grows && isFull() ? refuse() : write(stream, buffer, offset, length, position);
+      },
+    });
+    Object.assign(disk.node_ops, {
+      mknod: (...args: Parameters<typeof mknod>) => (isFull() ? refuse() : mknod(...args)),
+    });
+  };
+
+describe.runIf(source.kind === 'pglite')('a full disk', () => {
+  it('is said in a code of its own, keeps what was acknowledged, and is over when there is room again', async () => {
+    const folder = join(root, 'full');
+    cpSync(made, folder, { recursive: true });
+    let isFull = false;
+    const flusher: Flusher = { file: () => undefined, folder: () => undefined };
+    const open = (): Promise<PGlite> =>
+      PGlite.create({
+        fs: new DurableNodeFS(
+          folder,
+          flusher,
+          fullDisk(() => isFull),
+        ),
+        startParams: durableStartParams(PGlite.defaultStartParams),
+      });
+    const database = await open();
+    const acknowledged: number[] = [];
+    const insert = async (id: number): Promise<void> => {
+      await database.query('INSERT INTO probe VALUES ($1, $2)', [id, 'x'.repeat(1500)]);
+      acknowledged.push(id);
+    };
+    for (let id = 1; id <= 10; id++) await insert(id);
+    isFull = true;
+    let id = 11;
+    const refused: unknown = await (async () => {
+      for (; id < 1000; id++) await insert(id);
+    })().catch((cause: unknown) => cause);
+    expect(appErrorOf(new TRPCError({ code: 'INTERNAL_SERVER_ERROR', cause: refused as Error }))).toEqual({
+      code: 'disk_low',
+    });
+    isFull = false;
+    await insert(id);
+    await database.close();
+    const again = await open();
+    const rows = await again.query<{ id: number }>('SELECT id FROM probe ORDER BY id');
+    expect(rows.rows.map((row) => row.id)).toEqual(acknowledged);
+    await again.close();
   });
 });
