@@ -30,7 +30,9 @@ export const pick = <T>(random: () => number, list: readonly T[]): T =>
 const name = ({ random }: Scene): string => `n${Math.floor(random() * 1e9)}`;
 const chance = ({ random }: Scene, share: number): boolean => random() < share;
 
-async function sendAs(scene: Scene, by: Person, channelId: ChannelId, seal: (pen: Pen) => Sealed) {
+type Seal = (pen: Pen) => Sealed;
+
+async function sendAs(scene: Scene, by: Person, { channelId, seal }: { channelId: ChannelId; seal: Seal }) {
   const key = `${by.accountId} ${channelId}`;
   const { epoch } = await by.api.channels.readers({ channelId });
   const pen = scene.pens.get(key) ?? new Pen(by, channelId, epoch);
@@ -41,7 +43,7 @@ async function sendAs(scene: Scene, by: Person, channelId: ChannelId, seal: (pen
 
 const write: Deed = async (scene, by) => {
   const channelId = pick(scene.random, scene.channels);
-  const { eventId } = await sendAs(scene, by, channelId, (pen) => pen.text(name(scene)));
+  const { eventId } = await sendAs(scene, by, { channelId, seal: (pen) => pen.text(name(scene)) });
   scene.messages.push({ channelId, eventId, by });
 };
 const about =
@@ -49,7 +51,7 @@ const about =
   async (scene, by) => {
     if (scene.messages.length === 0) return;
     const { channelId, eventId } = pick(scene.random, scene.messages.slice(-8));
-    await sendAs(scene, by, channelId, (pen) => seal(pen, eventId));
+    await sendAs(scene, by, { channelId, seal: (pen) => seal(pen, eventId) });
   };
 
 const override: Deed = async (scene, by) => {

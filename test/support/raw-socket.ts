@@ -55,7 +55,7 @@ export class RawSocket {
     const id = (this.#lastId += 1);
     return new Promise<T>((resolve, reject) => {
       if (this.socket.readyState !== WebSocket.OPEN) return reject(new RefusedError('connection'));
-      this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
+      this.#waiting.set(id, { resolve: resolve, reject });
       const params = { path, input: superjson.serialize(input) };
       this.socket.send(JSON.stringify({ id, method, params }));
     });

@@ -19,16 +19,22 @@ export interface HostFileSystem {
   /** Turns Node's errors into errno values that PostgreSQL understands. */
   tryFSOperation<T>(operation: () => T): T;
   readonly node_ops: {
-    mknod(folder: HostNode, name: string, mode: number, device: number): HostNode;
-    rename(node: HostNode, folder: HostNode, name: string): void;
-    unlink(folder: HostNode, name: string): void;
-    rmdir(folder: HostNode, name: string): void;
-    symlink(folder: HostNode, name: string, target: string): void;
-    setattr(node: HostNode, change: { readonly size?: number }): void;
+    mknod: (folder: HostNode, name: string, mode: number, device: number) => HostNode;
+    rename: (node: HostNode, folder: HostNode, name: string) => void;
+    unlink: (folder: HostNode, name: string) => void;
+    rmdir: (folder: HostNode, name: string) => void;
+    symlink: (folder: HostNode, name: string, target: string) => void;
+    setattr: (node: HostNode, change: { readonly size?: number }) => void;
   };
   readonly stream_ops: {
-    write(stream: HostStream, buffer: Uint8Array, offset: number, length: number, position: number): number;
-    setattr(stream: HostStream, change: { readonly size?: number }): void;
+    write: (
+      stream: HostStream,
+      buffer: Uint8Array,
+      offset: number,
+      length: number,
+      position: number,
+    ) => number;
+    setattr: (stream: HostStream, change: { readonly size?: number }) => void;
     fsync?: (stream: HostStream) => number;
   };
 }

@@ -166,7 +166,7 @@ describe.runIf(source.kind === 'pglite')('a full disk', () => {
     const refused: unknown = await (async () => {
       for (; id < 1000; id++) await insert(id);
     })().catch((cause: unknown) => cause);
-    expect(appErrorOf(new TRPCError({ code: 'INTERNAL_SERVER_ERROR', cause: refused as Error }))).toEqual({
+    expect(appErrorOf(new TRPCError({ code: 'INTERNAL_SERVER_ERROR', cause: refused }))).toEqual({
       code: 'disk_low',
     });
     isFull = false;

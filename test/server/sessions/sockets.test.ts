@@ -172,7 +172,7 @@ describe('revocation', () => {
     await live.api.users.me.query();
     const id = client.grant?.sessionId ?? '';
     await server.db.prisma.session.update({ where: { id }, data: { revokedAt: new Date() } });
-    const { deps, sockets, hub } = server.app;
+    const { deps, sockets } = server.app;
     await recheck({ deps, sockets });
     expect((await live.closed).code).toBe(4401);
   });
