@@ -72,7 +72,8 @@ async function copySnapshot(
 
 /**
  * Writes a backup to `path`, which must not exist, readable by this user alone. It appears under its name only once
- * it is whole, flushed and read back. On the embedded database, which has one connection, others wait meanwhile.
+ * it is whole, flushed and read back. On the embedded database, which has one connection, others would
+ * wait meanwhile: a running server has a copy of it read (admin-server.ts).
  */
 export async function writeBackup(source: BackupSource, path: string): Promise<BackupManifest> {
   if (existsSync(path)) throw new BackupError(`${path} exists already: a backup never overwrites anything.`);

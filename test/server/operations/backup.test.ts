@@ -108,7 +108,7 @@ describe('backup and restore', () => {
     expect(restored.jwt.privateKey.equals(test.deps.secrets.jwt.privateKey)).toBe(true);
     for (const name of await readdir(join(folder, 'secrets')))
       expect((await stat(join(folder, 'secrets', name))).mode & 0o077).toBe(0);
-  }, 120_000);
+  }, 300_000);
 
   it('moves between databases: the same file fills the embedded database on disk, and comes back the same', async () => {
     await ada.api.messages.send(new Pen(ada, channelId).text());
@@ -129,7 +129,7 @@ describe('backup and restore', () => {
     } finally {
       await target.close();
     }
-  }, 120_000);
+  }, 300_000);
 
   it('is for this user alone, never overwrites, and leaves nothing half made', async () => {
     await backUp();
@@ -212,7 +212,7 @@ describe('a file that is not right', () => {
     } finally {
       await target.close();
     }
-  }, 60_000);
+  }, 180_000);
 
   /** The same file with a manifest that agrees with its rows again. */
   function resealed(all: readonly string[]): string {
