@@ -5,6 +5,7 @@ import { createApp, type App } from './app.ts';
 import { hasOwner } from './domains/auth/setup.service.ts';
 import { jobs } from './jobs/jobs.ts';
 import { startJobs } from './jobs/scheduler.ts';
+import { startAdminServer } from './operations/admin-server.ts';
 import { systemClock } from './platform/clock.ts';
 import { openDatabase, type Database } from './platform/db.ts';
 import { folderProbe } from './platform/disk.ts';
@@ -73,6 +74,8 @@ async function main(): Promise<void> {
     app.deps.metrics.addProcess();
     const schedule = startJobs(app.deps, jobs);
     app.drains.unshift({ name: 'jobs', drain: () => schedule.stop() });
+    const admin = await startAdminServer(app.deps);
+    app.drains.unshift({ name: 'admin', drain: () => admin.close() });
     stopOnSignals(app, db);
     await announce(app, env, await app.listen());
   } catch (cause) {

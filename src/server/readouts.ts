@@ -53,7 +53,7 @@ function storeReadouts({ sends, db, disk }: Deps): Readout[] {
     },
     {
       name: 'chatalot_database_syncs_total',
-      help: 'fsync calls of the embedded database.',
+      help: 'Files and folders the embedded database flushed to disk.',
       kind: 'counter',
       read: () => [{ value: db.syncs().files + db.syncs().folders }],
     },

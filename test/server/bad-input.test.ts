@@ -3,15 +3,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { appRouter } from '#server/router.ts';
 import { AppError, type AppErrorCode } from '#shared/errors.ts';
-import type { ChannelId, GroupId } from '#shared/ids.ts';
 import type { Actor } from '#server/deps.ts';
 import { TRPCError } from '@trpc/server';
 import * as z from 'zod/mini';
 import { caller, testDeps, type TestDeps } from '../support/deps.ts';
-import { registerPerson } from '../support/people.ts';
 import { countRows } from '../support/row-counts.ts';
 import { openTestDatabase, type TestDatabase } from '../support/test-db.ts';
 import { rows, withUnknownIds, type Foreign, type World } from './bad-input-table.ts';
+import { buildWorld } from './bad-input-world.ts';
 
 let db: TestDatabase;
 let deps: TestDeps['deps'];
@@ -20,24 +19,7 @@ let world: World;
 beforeAll(async () => {
   db = await openTestDatabase();
   ({ deps } = await testDeps(db));
-  const ada = await registerPerson(deps, { username: 'ada', units: 1 });
-  const eve = await registerPerson(deps, { username: 'eve' });
-  const made = await ada.api.communities.create({ name: 'Private' });
-  const { communityId } = made;
-  const role = await ada.api.roles.create({ communityId, name: 'Staff', bits: 1 });
-  const invite = await ada.api.invites.create({ communityId });
-  await ada.api.instance.configure({ name: 'Test', registration: 'invite' });
-  const channel = await db.prisma.channel.findFirstOrThrow({ where: { communityId } });
-  world = {
-    ada,
-    eve,
-    communityId: communityId,
-    groupId: channel.groupId as GroupId,
-    channelId: channel.id as ChannelId,
-    roleId: role.roleId,
-    inviteCode: invite.code,
-    eventId: '01890000-0000-7000-8000-000000000000',
-  };
+  world = await buildWorld(deps);
 });
 afterAll(() => db.close());
 

@@ -26,10 +26,16 @@ export function withDatabase(url: string, name: string): string {
 export const dropDatabase = (url: string, name: string): Promise<void> =>
   asAdmin(url, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
 
-/** Creates a migrated database to copy from; returns its name. */
-export async function createTemplate(url: string, migrations: string): Promise<string> {
+/** Creates a database without a schema; returns its name. */
+export async function createDatabase(url: string): Promise<string> {
   const name = newName();
   await asAdmin(url, `CREATE DATABASE ${name}`);
+  return name;
+}
+
+/** Creates a migrated database to copy from; returns its name. */
+export async function createTemplate(url: string, migrations: string): Promise<string> {
+  const name = await createDatabase(url);
   const db = await openDatabase({ databaseUrl: withDatabase(url, name) });
   try {
     await migrate(db, migrations);

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { inject } from 'vitest';
 import { openDatabase, type Database } from '#server/platform/db.ts';
 import './global-setup.ts';
-import { copyDatabase, dropDatabase, withDatabase } from './postgres.ts';
+import { copyDatabase, createDatabase, dropDatabase, withDatabase } from './postgres.ts';
 
 export interface TestDatabase extends Database {
   /** Empties every table and restarts its sequences; the schema stays. */
@@ -39,4 +39,20 @@ export async function openTestDatabase(): Promise<TestDatabase> {
       await dropDatabase(source.url, name);
     },
   };
+}
+
+/** A database without a schema, of the kind this run tests, or the embedded one in `dataDir` when asked for. */
+export async function openEmptyDatabase(dataDir?: string): Promise<Database> {
+  const source = inject('testDatabase');
+  if (source.kind === 'pglite' || dataDir !== undefined) {
+    const script = source.kind === 'pglite' ? { embedded: { script: new URL(source.script) } } : {};
+    return openDatabase({ ...script, ...(dataDir === undefined ? {} : { dataDir }) });
+  }
+  const name = await createDatabase(source.url);
+  const db = await openDatabase({ databaseUrl: withDatabase(source.url, name), databasePool: 2 });
+  const close = async (): Promise<void> => {
+    await db.close();
+    await dropDatabase(source.url, name);
+  };
+  return { ...db, close };
 }

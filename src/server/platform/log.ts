@@ -68,11 +68,24 @@ export interface Logger {
   child(fields: LogFields): Logger;
 }
 
+/** The frames of a stack without what stands above them: a message may have lines that look like frames. */
+function framesOf({ stack = '', message }: Error): string[] {
+  const at = message === '' ? 0 : stack.indexOf(message);
+  const below = at === -1 ? '' : stack.slice(at + message.length);
+  return below.split('\n').filter((line) => /^\s+at /.test(line));
+}
+
+/** A value the allow-list lets through: one that cannot hold others, and no longer than an id or a user agent. */
+const isPlain = (value: unknown): boolean =>
+  typeof value === 'number' ||
+  typeof value === 'boolean' ||
+  (typeof value === 'string' && value.length <= 256);
+
 /** What may be told of a failure: never its message. */
 export function describeCause(cause: unknown): Record<string, unknown> {
   if (!(cause instanceof Error)) return { name: typeof cause };
   const code = (cause as { code?: unknown }).code;
-  const frames = (cause.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
+  const frames = framesOf(cause);
   return {
     name: cause.name,
     ...(typeof code === 'string' || typeof code === 'number' ? { code } : {}),
@@ -83,7 +96,7 @@ export function describeCause(cause: unknown): Record<string, unknown> {
 
 function allowed(fields: LogFields): Record<string, unknown> {
   const out: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(fields)) if (FIELDS.has(key)) out[key] = value;
+  for (const [key, value] of Object.entries(fields)) if (FIELDS.has(key) && isPlain(value)) out[key] = value;
   if (fields.cause !== undefined) out.cause = describeCause(fields.cause);
   return out;
 }

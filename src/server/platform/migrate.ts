@@ -96,11 +96,30 @@ async function apply(session: DatabaseSession, migration: Migration): Promise<vo
   }
 }
 
+/** Name and SHA-256 of every migration the database has, in order; none for a database without bookkeeping. */
+export async function appliedMigrations(
+  session: DatabaseSession,
+): Promise<{ readonly name: string; readonly checksum: string }[]> {
+  const [found] = await session.rows<{ there: boolean }>(
+    `SELECT to_regclass('public._prisma_migrations') IS NOT NULL AS there`,
+  );
+  if (!found?.there) return [];
+  return session.rows(
+    `SELECT migration_name AS name, checksum FROM "_prisma_migrations"
+     WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL ORDER BY migration_name`,
+  );
+}
+
+/** Name and SHA-256 of every migration of this version, in order. */
+export const knownMigrations = (folder: string): { readonly name: string; readonly checksum: string }[] =>
+  readMigrations(folder).map(({ name, checksum }) => ({ name, checksum }));
+
 /**
- * Brings the database up to date with the migrations in `folder` and returns the names of those applied now.
+ * Brings the database up to date with the migrations in `folder` (with `last`: no further than that one) and returns
+ * the names of those applied now.
  * @throws MigrationError when history and files disagree; the database's error when a migration fails
  */
-export function migrate(db: Database, folder: string): Promise<string[]> {
+export function migrate(db: Database, folder: string, last?: string): Promise<string[]> {
   const all = readMigrations(folder);
   return db.session(async (session) => {
     await session.rows('SELECT pg_advisory_lock($1)', [LOCK_KEY]);
@@ -109,7 +128,7 @@ export function migrate(db: Database, folder: string): Promise<string[]> {
       const applied = await session.rows<AppliedRow>(
         'SELECT migration_name, checksum, finished_at FROM "_prisma_migrations" WHERE rolled_back_at IS NULL',
       );
-      const pending = pendingOf(all, applied);
+      const pending = pendingOf(all, applied).filter(({ name }) => last === undefined || name <= last);
       for (const migration of pending) await apply(session, migration);
       return pending.map((migration) => migration.name);
     } finally {

@@ -7,11 +7,15 @@ import {
   randomBytes,
   type KeyObject,
 } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { link, mkdir, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Env } from './env.ts';
 
 const KEY_BYTES = 32;
+const JWT_FILE = 'jwt-ed25519.pem';
+const FRANKING_FILE = 'franking.key';
+const KDF_FAKE_FILE = 'kdf-fake.key';
 
 export interface Secrets {
   /** Ed25519 pair that signs access tokens. */
@@ -60,13 +64,45 @@ export async function loadSecrets(
 ): Promise<Secrets> {
   const folder = join(env.dataDir, 'secrets');
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const pem = env.jwtKey ?? (await readOrCreate(join(folder, 'jwt-ed25519.pem'), newPrivateKeyPem));
+  const pem = env.jwtKey ?? (await readOrCreate(join(folder, JWT_FILE), newPrivateKeyPem));
   const privateKey = createPrivateKey(pem);
   if (privateKey.asymmetricKeyType !== 'ed25519')
     throw new Error('the token key must be an Ed25519 private key');
   return {
     jwt: { privateKey, publicKey: createPublicKey(privateKey) },
-    frankingKey: env.frankingKey ?? (await keyBytes(folder, 'franking.key')),
-    kdfFakeKey: env.kdfFakeKey ?? (await keyBytes(folder, 'kdf-fake.key')),
+    frankingKey: env.frankingKey ?? (await keyBytes(folder, FRANKING_FILE)),
+    kdfFakeKey: env.kdfFakeKey ?? (await keyBytes(folder, KDF_FAKE_FILE)),
   };
+}
+
+/** The secrets as the files of DATA_DIR/secrets that would give them, wherever they came from. */
+export const secretFiles = (secrets: Secrets): Readonly<Record<string, Uint8Array>> => ({
+  [JWT_FILE]: Buffer.from(secrets.jwt.privateKey.export({ type: 'pkcs8', format: 'pem' })),
+  [FRANKING_FILE]: secrets.frankingKey,
+  [KDF_FAKE_FILE]: secrets.kdfFakeKey,
+});
+
+/**
+ * Puts secrets into DATA_DIR/secrets and returns what takes back those it wrote. Files that are there already must
+ * hold the same. @throws Error when one does not
+ */
+export async function putSecrets(
+  dataDir: string,
+  files: Readonly<Record<string, Uint8Array>>,
+): Promise<() => Promise<void>> {
+  const folder = join(dataDir, 'secrets');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const written: string[] = [];
+  const takeBack = async (): Promise<void> => {
+    for (const path of written) await rm(path, { force: true });
+  };
+  for (const [name, bytes] of Object.entries(files)) {
+    const path = join(folder, name);
+    const isNew = !existsSync(path);
+    if (isNew) written.push(path);
+    if (Buffer.compare(await readOrCreate(path, () => Buffer.from(bytes)), bytes) === 0) continue;
+    await takeBack();
+    throw new Error(`${path} is there already and holds something else.`);
+  }
+  return takeBack;
 }

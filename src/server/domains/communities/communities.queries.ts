@@ -55,6 +55,19 @@ export function listCommunities(
   return q.query('communities.of-account', sql, [accountId]);
 }
 
+export interface NamedCommunity {
+  readonly communityId: CommunityId;
+  readonly name: string;
+  readonly ownerId: AccountId;
+}
+
+/** The community of this id, or all of this very name. */
+export function findCommunities(q: Queryable, idOrName: string): Promise<NamedCommunity[]> {
+  const sql = `SELECT k.id AS "communityId", k.name, k."ownerId" FROM "Community" k
+    WHERE k.id::text = lower($1::text) OR k.name = $1::text ORDER BY k.id LIMIT 10`;
+  return q.query('communities.find', sql, [idOrName]);
+}
+
 /** Locks the account's row, so that what it joins is counted one join after the other. */
 export async function countCommunities(q: Queryable, accountId: AccountId): Promise<number> {
   await q.query(

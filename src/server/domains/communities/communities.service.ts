@@ -71,6 +71,8 @@ async function insertCommunity(
   });
 }
 
+export { findCommunities } from './communities.queries.ts';
+
 export function createCommunity(
   deps: Deps,
   actor: Actor,

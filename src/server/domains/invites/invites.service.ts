@@ -22,6 +22,8 @@ import {
   takeUse,
 } from './invites.queries.ts';
 
+export { communityOfInvite } from './invites.queries.ts';
+
 const inviteInvalid = (): AppError => new AppError({ code: 'invite_invalid' });
 
 async function requireInviteRoom(tx: Tx, communityId: CommunityId, now: Date): Promise<void> {
