@@ -17,7 +17,7 @@ export const enVerify = {
   'verify.againTitle': 'You checked {name} before you started over',
   'verify.againText': 'You have a new identity since, so your digits changed. Compare once more.',
   'verify.blockedText':
-    'You had checked who {name} is, and this isn’t the same identity. Nothing is sent to {name} until you decide. Ask {name} in person or on a call what happened.',
+    'You had checked who {name} is, and this isn’t the same. Either {name} started over, or someone is posing as {name}. Nothing is sent to {name} until you decide: ask in person or on a call.',
   'verify.notInviterTitle': 'This isn’t the {name} your invite link named.',
   'verify.notInviterText':
     'Either {name} started over since, or someone is posing as {name}. Nothing is sent to {name} until you decide.',
