@@ -1,7 +1,7 @@
 // Invite links: one link carries a signed-out person through registration into the community.
 import * as z from 'zod/mini';
 import { inviteCodeSchema } from './auth.ts';
-import { communityIdSchema, type CommunityId } from './ids.ts';
+import { communityIdSchema, type AccountId, type CommunityId } from './ids.ts';
 import { limits } from './limits.ts';
 
 export const createInviteInput = z.object({
@@ -29,4 +29,8 @@ export interface InvitePreview {
   readonly description: string;
   readonly memberCount: number;
   readonly inviterName: string;
+  /** null: their account is gone. */
+  readonly inviterId: AccountId | null;
+  /** Entry 0 of the inviter's account log, base64url: what the link's fragment is held against. */
+  readonly inviterGenesis: string | null;
 }

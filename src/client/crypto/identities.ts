@@ -178,9 +178,11 @@ function standingOf(
 }
 
 function devicesOf(peer: PeerRecord | undefined, own: Own): DeviceView[] {
-  return Object.values(peer?.log.devices ?? {}).map(({ cert, addedBy, revokedAtSeq }) => ({
+  const devices = Object.values(peer?.log.devices ?? {}).sort((a, b) => a.addedAtSeq - b.addedAtSeq);
+  return devices.map(({ cert, addedAtSeq, addedBy, revokedAtSeq }) => ({
     deviceId: deviceIdOf(cert.deviceId),
     addedAt: cert.createdAt,
+    isFirst: addedAtSeq === 1,
     addedBy: addedBy.kind === 'device' ? deviceIdOf(addedBy.deviceId) : null,
     isRevoked: revokedAtSeq !== null,
     isOwn: deviceIdOf(cert.deviceId) === own.self.deviceId,

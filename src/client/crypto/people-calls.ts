@@ -9,9 +9,12 @@ export interface IdentityAlarm {
   readonly blocked: boolean;
 }
 
+/** One device of a person's log; lists of them are oldest first. */
 export interface DeviceView {
   readonly deviceId: DeviceId;
   readonly addedAt: number;
+  /** The one the account was made on. */
+  readonly isFirst: boolean;
   /** The device that certified it; null: the account's root, by password or recovery code. */
   readonly addedBy: DeviceId | null;
   readonly isRevoked: boolean;

@@ -1,7 +1,7 @@
 // Key duties (protocol P8, P11, P14): who reads a conversation, which logs and sessions are missing, prekeys, the
 // mailbox, handing chains to new devices, asking and answering. The duties run in the leader tab only.
 import type { Api } from '#client/api/trpc.ts';
-import type { ConversationRef, CryptoApi, IdentityAlarm, MissingKeys } from '#client/crypto/protocol.ts';
+import type { ConversationRef, CryptoApi, MissingKeys } from '#client/crypto/protocol.ts';
 import type { ChannelReaders } from '#shared/channels.ts';
 import type { AccountId, ChannelId, DeviceRef } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
@@ -17,7 +17,8 @@ export interface KeysOptions {
   readonly now: () => number;
   /** Messages of this channel may open now. */
   readonly onUnlocked: (channelId: ChannelId) => void;
-  readonly onAlarm: (alarm: IdentityAlarm) => void;
+  /** What is known of these people's identities may have changed. */
+  readonly onIdentities: (accountIds: readonly AccountId[]) => void;
   /** Who reads a channel changed, as this device's keys see it (protocol P15). */
   readonly onReaders: (channelId: ChannelId, change: { joined: AccountId[]; left: AccountId[] }) => void;
 }
@@ -124,18 +125,16 @@ export class Keys {
   }
 
   async #fetchLogs(wanted: MissingKeys['logs']): Promise<void> {
-    const { crypto, api, onAlarm } = this.#options;
+    const { crypto, api, onIdentities } = this.#options;
     for (const accounts of slices(wanted, limits.accountLogsPerCall)) {
       const logs = await api().devices.logs.query({ accounts });
       const alarms = await crypto.ingestLogs({ logs });
       // From its genesis on, to tell a person who began anew from a server that shows two logs.
       const whole = alarms.map(({ accountId }) => ({ accountId, fromSeq: 0 }));
       const isPartial = accounts.some(({ fromSeq }) => fromSeq > 0);
-      const settled =
-        isPartial && whole.length > 0
-          ? await crypto.ingestLogs({ logs: await api().devices.logs.query({ accounts: whole }) })
-          : alarms;
-      for (const alarm of settled) onAlarm(alarm);
+      if (isPartial && whole.length > 0)
+        await crypto.ingestLogs({ logs: await api().devices.logs.query({ accounts: whole }) });
+      onIdentities(accounts.map(({ accountId }) => accountId));
     }
   }
 
@@ -169,13 +168,13 @@ export class Keys {
   }
 
   async #take(packets: readonly MailboxPacket[]): Promise<void> {
-    const { crypto, api, now, onUnlocked, onAlarm } = this.#options;
+    const { crypto, api, now, onUnlocked, onIdentities } = this.#options;
     let batch = packets;
     for (let round = 0; round < 4; round++) {
       const report = await crypto.receivePackets({ packets: batch, now: now() });
       if (report.done.length > 0) await api().mailbox.ack.mutate({ seqs: [...report.done] });
       for (const channelId of report.unlocked) onUnlocked(channelId);
-      for (const alarm of report.alarms) onAlarm(alarm);
+      onIdentities(report.alarms.map(({ accountId }) => accountId));
       // A request for a channel that is none of ours is answered by nobody; the others still are.
       for (const channelId of report.requested) await this.#answer(channelId).catch(() => undefined);
       if (report.needLogs.length === 0) return;

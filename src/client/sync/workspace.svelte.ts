@@ -4,11 +4,11 @@ import { SvelteMap } from 'svelte/reactivity';
 import { LiveConnection } from '#client/api/live.svelte.ts';
 import type { Api } from '#client/api/trpc.ts';
 import type { CryptoClient } from '#client/crypto/crypto-client.ts';
-import type { IdentityAlarm } from '#client/crypto/protocol.ts';
 import { unowned } from '#client/lib/unowned.svelte.ts';
 import type { LiveEvent } from '#shared/events.ts';
 import type { AccountId, ChannelId, CommunityId, EventId } from '#shared/ids.ts';
 import { ChannelLog } from './channel-log.svelte.ts';
+import { Identities } from './identities.svelte.ts';
 import { Keys } from './keys.ts';
 import { Members } from './members.svelte.ts';
 import { Outbox } from './outbox.svelte.ts';
@@ -37,12 +37,12 @@ const RETRY_MS = 3000;
 export class Workspace {
   readonly structure = new Structure();
   readonly people: People;
+  readonly identities: Identities;
   readonly members: Members;
   readonly typing: Typing;
   readonly keys: Keys;
   readonly outbox: Outbox;
   readonly live: LiveConnection;
-  readonly alarms = new SvelteMap<AccountId, IdentityAlarm>();
   readonly notices = new SvelteMap<ChannelId, readonly ReaderNotice[]>();
   readonly #logs = new Map<ChannelId, ChannelLog>();
   readonly #crypto: CryptoClient;
@@ -75,8 +75,12 @@ export class Workspace {
       structure,
       now,
       onUnlocked: (channelId) => void this.#logs.get(channelId)?.retryPending(),
-      onAlarm: (alarm) => void this.alarms.set(alarm.accountId, alarm),
+      onIdentities: (accountIds) => this.identities.changed(accountIds),
       onReaders: (channelId, change) => this.#noteReaders(channelId, change),
+    });
+    this.identities = new Identities({
+      crypto: crypto.api,
+      fetchLogs: (accountIds) => this.keys.refreshLogs(accountIds.map((accountId) => ({ accountId }))),
     });
     this.outbox = new Outbox({
       crypto: crypto.api,
@@ -116,6 +120,7 @@ export class Workspace {
   close(): void {
     this.live.stop();
     this.outbox.close();
+    this.identities.close();
     clearTimeout(this.#retry);
     for (const timer of this.#asking.values()) clearTimeout(timer);
   }
@@ -160,6 +165,14 @@ export class Workspace {
       channelId,
       setTimeout(() => void ask(), ASK_AFTER_MS),
     );
+  }
+
+  /** Somebody decided about a person: what waited for it goes on. */
+  async identitySettled(accountId: AccountId): Promise<void> {
+    await this.identities.reread(accountId);
+    await this.keys.receive([]).catch(() => undefined);
+    for (const log of this.#logs.values()) void log.retryPending();
+    await this.outbox.resume();
   }
 
   #noteReaders(channelId: ChannelId, change: { joined: AccountId[]; left: AccountId[] }): void {

@@ -51,7 +51,7 @@ beforeAll(async () => {
   setup.description = 'Shared tools.';
   await setup.submitCommunity();
   expect(setup.step).toBe('invite');
-  inviteCode = setup.inviteUrl.split('/').at(-1) ?? '';
+  inviteCode = new URL(setup.inviteUrl).pathname.split('/').at(-1) ?? '';
 }, 90_000);
 afterEach(() => {
   for (const each of browsers.splice(0)) each.close();
@@ -165,14 +165,14 @@ describe('logging in', () => {
 describe('an invite link', () => {
   it('shows where it leads; the same words for a code of the wrong shape and one nobody made', async () => {
     const { browser, session } = await visitor();
-    const link = new InviteLink(session, inviteCode);
+    const link = new InviteLink(session, { code: inviteCode, fragment: '' });
     await link.load();
     expect(link.preview).toMatchObject({ communityName: 'Workshop', description: 'Shared tools.' });
-    const malformed = new InviteLink(session, 'x');
+    const malformed = new InviteLink(session, { code: 'x', fragment: '' });
     const before = browser.calls.length;
     await malformed.load();
     expect(browser.calls).toHaveLength(before);
-    const unknown = new InviteLink(session, 'A'.repeat(16));
+    const unknown = new InviteLink(session, { code: 'A'.repeat(16), fragment: '' });
     await unknown.load();
     expect([malformed.failure, unknown.failure]).toEqual([
       { code: 'invite_invalid' },
@@ -180,9 +180,35 @@ describe('an invite link', () => {
     ]);
   });
 
+  it('that names its maker is refused when the server shows somebody else, and remembered when it fits', async () => {
+    const { session: ada } = await visitor();
+    await ada.login({ username: 'ada', password });
+    const pin = await ada.workspace!.crypto.invitePin();
+    const { session } = await visitor();
+    const wrong = new InviteLink(session, { code: inviteCode, fragment: 'A'.repeat(43) });
+    await wrong.load();
+    expect(wrong.maker).toBe('another');
+    await session.prepare(password);
+    await session.register({ username: 'cleo', displayName: 'Cleo', inviteCode });
+    expect(await wrong.accept()).toBeNull();
+    const link = new InviteLink(session, { code: inviteCode, fragment: pin });
+    // The next steps are fragments of the same address; the pin stays with the tab.
+    for (const step of [link, new InviteLink(session, { code: inviteCode, fragment: 'register' })]) {
+      await step.load();
+      expect(step.maker).toBe('as_named');
+    }
+    await link.remember();
+    const { crypto } = session.workspace!;
+    const accountId = link.preview!.inviterId!;
+    const [view] = await crypto.identities({ accountIds: [accountId] });
+    expect(view?.verified?.how).toBe('invite');
+    expect(new InviteLink(session, { code: inviteCode, fragment: 'register' }).maker).toBe('unnamed');
+    expect(sessionStorage).toHaveLength(0);
+  });
+
   it('cannot be followed without a session; with one it leads into the community, again and again', async () => {
     const { session } = await visitor();
-    const link = new InviteLink(session, inviteCode);
+    const link = new InviteLink(session, { code: inviteCode, fragment: '' });
     expect(await link.accept()).toBeNull();
     await session.login({ username: 'ada', password });
     await link.load();

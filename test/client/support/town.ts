@@ -96,7 +96,7 @@ export class Town {
     const { crypto, structure } = workspace;
     const now = (): number => workspace.now();
     const ignore = (): void => undefined;
-    const events = { onUnlocked: ignore, onAlarm: ignore, onReaders: ignore };
+    const events = { onUnlocked: ignore, onIdentities: ignore, onReaders: ignore };
     const keys = new Keys({ crypto, api, structure, now, ...events });
     Object.defineProperty(keys, 'isLeader', { value: true });
     return loneOutbox({ crypto, api, keys, now, onAccepted: () => Promise.resolve(true) });

@@ -38,12 +38,19 @@ describe('invites.create, list and revoke', () => {
     const invite = await owner.api.invites.create({ communityId, maxUses: 3, expiresInMs: 3_600_000 });
     expect(invite.code).toMatch(/^[A-Za-z0-9_-]{16}$/);
     expect(invite).toMatchObject({ uses: 0, maxUses: 3, expiresAt: clock.now() + 3_600_000 });
+    const { accountId } = owner;
+    const [genesis, next] = [1, 2].map((byte) => new Uint8Array(40).fill(byte));
+    await db.prisma.accountLogEntry.createMany({
+      data: [genesis, next].map((bytes, seq) => ({ accountId, seq, bytes: bytes!, hash: bytes! })),
+    });
     expect(await caller(deps, null).invites.preview({ code: invite.code })).toEqual({
       communityId,
       communityName: 'World',
       description: '',
       memberCount: 1,
       inviterName: 'owner',
+      inviterId: accountId,
+      inviterGenesis: Buffer.from(genesis!).toString('base64url'),
     });
     expect(events.calls).toEqual([]);
   });

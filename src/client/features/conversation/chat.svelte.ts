@@ -35,6 +35,7 @@ export class Chat {
   #panel = $state.raw<Panel | null>(null);
   /** Phones: the panel is a screen of its own, shown when asked for. */
   #isPanelAsked = $state(false);
+  #comparing = $state.raw<AccountId | null>(null);
 
   constructor(workspace: Workspace) {
     this.workspace = workspace;
@@ -63,6 +64,15 @@ export class Chat {
   show(panel: Panel): void {
     this.#panel = panel;
     this.#isPanelAsked = true;
+  }
+
+  /** Whom one is checking right now. */
+  get comparing(): AccountId | null {
+    return this.#comparing;
+  }
+
+  compareWith(accountId: AccountId | null): void {
+    this.#comparing = accountId;
   }
 
   showProfile(accountId: AccountId): void {

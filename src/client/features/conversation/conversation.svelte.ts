@@ -1,6 +1,7 @@
 // One conversation as its screen needs it: its name, who reads it, what one may do in it, and the verbs: say, edit,
 // react, delete. Everything that is sent goes through the outbox.
 import type { Content, Draft } from '#client/crypto/protocol.ts';
+import { shieldOf } from '#client/features/verification/shield.ts';
 import { normalizeEmoji } from '#client/lib/emoji.ts';
 import { t } from '#client/lib/i18n.ts';
 import { uuidv7 } from '#client/lib/uuidv7.ts';
@@ -99,8 +100,27 @@ export class Conversation {
     return decide(action, factsAt(account, { community, channel, ...message }));
   }
 
+  /** How many of the others who read here one has checked oneself. */
+  get verifiedReaders(): number {
+    const { identities } = this.workspace;
+    const others = (this.readers ?? []).filter((id) => id !== this.me);
+    return others.filter((id) => shieldOf(identities.view(id)) === 'verified').length;
+  }
+
+  /** A direct message goes to one person only: while their identity is in question there is nobody to write to. */
+  get #identityRefusal(): string | undefined {
+    const { partner, name } = this;
+    const alarm = partner && this.workspace.identities.alarm(partner.accountId);
+    if (alarm === null) return undefined;
+    return alarm === 'reset'
+      ? t('secure.sendStoppedUntil', { name })
+      : t('secure.sendStoppedBroken', { name });
+  }
+
   /** Why nobody can write here, in words; undefined when one can. */
   get sendRefusal(): string | undefined {
+    const stopped = this.#identityRefusal;
+    if (stopped !== undefined) return stopped;
     const decision = this.may('message.send');
     return decision.ok ? undefined : refusalWords(decision.reason);
   }

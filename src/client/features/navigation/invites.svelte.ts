@@ -1,7 +1,7 @@
 // Invite links of one community: make, list, take back.
 import { failureOf } from '#client/api/errors.ts';
 import { failureWords } from '#client/features/conversation/failure-words.ts';
-import { paths } from '#client/lib/paths.ts';
+import { inviteUrl } from '#client/lib/invite-link.ts';
 import type { Workspace } from '#client/sync/workspace.svelte.ts';
 import type { CommunityId } from '#shared/ids.ts';
 import type { InviteSummary } from '#shared/invites.ts';
@@ -16,7 +16,7 @@ export class Invites {
   readonly communityId: CommunityId;
   expiry = $state<Expiry>('week');
   #list = $state.raw<readonly InviteSummary[] | null>(null);
-  #made = $state.raw<InviteSummary | null>(null);
+  #made = $state.raw<{ readonly code: string; readonly link: string } | null>(null);
   #isBusy = $state(false);
   #problem = $state<string | null>(null);
 
@@ -32,7 +32,7 @@ export class Invites {
 
   /** Link of the invite just made. */
   get link(): string | null {
-    return this.#made && this.linkOf(this.#made);
+    return this.#made?.link ?? null;
   }
 
   get isBusy(): boolean {
@@ -41,10 +41,6 @@ export class Invites {
 
   get problem(): string | null {
     return this.#problem;
-  }
-
-  linkOf(invite: InviteSummary): string {
-    return `${location.origin}${paths.invite(invite.code)}`;
   }
 
   load(): Promise<void> {
@@ -60,7 +56,9 @@ export class Invites {
       const { communityId } = this;
       const input = expiresInMs === null ? { communityId } : { communityId, expiresInMs };
       const invite = await this.#workspace.api.invites.create.mutate(input);
-      this.#made = invite;
+      // Only the maker's own device can say who made it.
+      const pin = await this.#workspace.crypto.invitePin().catch(() => null);
+      this.#made = { code: invite.code, link: inviteUrl(invite.code, pin) };
       this.#list = [invite, ...(this.#list ?? [])];
     });
   }

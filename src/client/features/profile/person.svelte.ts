@@ -2,6 +2,7 @@
 import { failureOf } from '#client/api/errors.ts';
 import type { IdentityView } from '#client/crypto/protocol.ts';
 import type { Workspace } from '#client/sync/workspace.svelte.ts';
+import { shieldOf } from '#client/features/verification/shield.ts';
 import { failureWords } from '#client/features/conversation/failure-words.ts';
 import type { CommunityStructure } from '#shared/communities.ts';
 import type { AccountId, ChannelId } from '#shared/ids.ts';
@@ -13,13 +14,15 @@ export interface PersonDevice {
   readonly deviceId: string;
   readonly label: string | null;
   readonly addedAt: number;
+  readonly isFirst: boolean;
+  /** The device that certified it; null: with the password or the recovery code. */
+  readonly addedBy: { readonly label: string | null } | null;
   readonly isOwn: boolean;
 }
 
 export class Person {
   readonly accountId: AccountId;
   readonly #workspace: Workspace;
-  #identity = $state.raw<IdentityView | null>(null);
   #labels = $state.raw<ReadonlyMap<string, string>>(new Map());
   #isBusy = $state(false);
 
@@ -40,29 +43,27 @@ export class Person {
     return this.#isBusy;
   }
 
-  /** What the person must look at, or null. */
-  get alarm(): IdentityView['alarm'] {
-    return this.#workspace.alarms.get(this.accountId)?.kind ?? this.#identity?.alarm ?? null;
-  }
-
-  /** A reset waits for one tap; anything else cannot be waved through. */
-  get isAcceptable(): boolean {
-    return this.#identity?.state === 'held';
+  /** What this device knows of their identity; null until it is read. */
+  get identity(): IdentityView | null {
+    return this.#workspace.identities.view(this.accountId);
   }
 
   get shield(): ShieldState {
-    return this.alarm === null ? 'unchecked' : 'changed';
+    return shieldOf(this.identity);
   }
 
-  /** Devices certified by the person's own log; the names are the server's word. */
+  /** Devices certified by the person's own log, oldest first; the names are the server's word (others' are private). */
   get devices(): PersonDevice[] {
-    return (this.#identity?.devices ?? [])
+    const labelOf = (deviceId: string): string | null => this.#labels.get(deviceId) ?? null;
+    return (this.identity?.devices ?? [])
       .filter((device) => !device.isRevoked)
-      .map(({ deviceId, addedAt, isOwn }) => ({
+      .map(({ deviceId, addedAt, isFirst, addedBy, isOwn }) => ({
         deviceId,
         addedAt,
+        isFirst,
+        addedBy: addedBy === null ? null : { label: labelOf(addedBy) },
         isOwn,
-        label: this.#labels.get(deviceId) ?? null,
+        label: labelOf(deviceId),
       }));
   }
 
@@ -76,29 +77,32 @@ export class Person {
 
   async load(): Promise<void> {
     const { accountId } = this;
-    const { keys, crypto, api } = this.#workspace;
-    await keys.refreshLogs([{ accountId }]).catch(() => undefined);
-    const [identity] = await crypto.identities({ accountIds: [accountId] }).catch(() => []);
-    this.#identity = identity ?? null;
+    const { keys, identities, api } = this.#workspace;
+    await keys.refreshLogs([{ accountId, headSeq: Number.MAX_SAFE_INTEGER }]).catch(() => undefined);
+    await identities.reread(accountId);
     const query = { accounts: [{ accountId, fromSeq: limits.accountLogEntries }] };
     const [log] = await api.devices.logs.query(query).catch(() => []);
     this.#labels = new Map(log?.devices.map((device) => [device.deviceId, device.label]));
   }
 
-  /** Takes the new identity as this person's; what waited for it goes on. */
+  /** Takes the new identity, as shown, for this person's without checking it. */
   async accept(): Promise<void> {
-    const aid = this.#identity?.offered;
+    const aid = this.identity?.offered;
     if (this.#isBusy || aid == null) return;
     this.#isBusy = true;
     try {
-      const { crypto, alarms, outbox } = this.#workspace;
-      await crypto.acceptIdentity({ accountId: this.accountId, aid });
-      alarms.delete(this.accountId);
-      await this.load();
-      await outbox.resume();
+      // Refused when the server shows yet another one meanwhile: then that is what is shown next.
+      await this.#workspace.crypto.acceptIdentity({ accountId: this.accountId, aid }).catch(() => undefined);
+      await this.#workspace.identitySettled(this.accountId);
     } finally {
       this.#isBusy = false;
     }
+  }
+
+  /** "Not sure any more": the person counts as not checked. */
+  async unverify(): Promise<void> {
+    await this.#workspace.crypto.unverify({ accountId: this.accountId }).catch(() => undefined);
+    await this.#workspace.identities.reread(this.accountId);
   }
 
   /** The direct conversation with this person; why not, in words, when there is none to be had. */

@@ -72,6 +72,11 @@ export class Session {
     return this.#tokens.http;
   }
 
+  /** Whether the identity an invite link names is the one the server shows for its maker. Needs no account. */
+  isInvitePinned(link: { accountId: AccountId; genesis: string; pin: string }): Promise<boolean> {
+    return this.#crypto.api.checkInvitePin(link);
+  }
+
   /** Reads what the instance offers and takes up the session of the last visit, if it still stands. */
   async start(): Promise<void> {
     this.#status = 'starting';

@@ -1,4 +1,5 @@
 // First run, after the owner's account exists: name and door of the instance, first community, invite link.
+import { inviteUrl } from '#client/lib/invite-link.ts';
 import type { Workspace } from '#client/sync/workspace.svelte.ts';
 import type { CommunityId } from '#shared/ids.ts';
 import { communityNameSchema } from '#shared/communities.ts';
@@ -72,13 +73,13 @@ export class InstanceSetup {
     const name = communityNameSchema.safeParse(this.communityName);
     this.#wasTried = true;
     if (!name.success) return;
-    await this.#try(async ({ api }) => {
+    await this.#try(async ({ api, crypto }) => {
       this.#communityId ??= (await api.communities.create.mutate({ name: name.data })).communityId;
       const communityId = this.#communityId;
       const description = this.description.trim();
       if (description !== '') await api.communities.update.mutate({ communityId, description });
       const { code } = await api.invites.create.mutate({ communityId, expiresInMs: INVITE_MS });
-      this.#inviteUrl = `${location.origin}/invite/${code}`;
+      this.#inviteUrl = inviteUrl(code, await crypto.invitePin().catch(() => null));
       this.#step = 'invite';
     });
   }

@@ -114,7 +114,7 @@ export const enChat = {
   'secure.ifChanges': 'If {name}’s identity ever changes',
   'secure.ifChangesText': 'we stop and tell you before anything is sent.',
   'secure.encrypted': 'Encrypted, sender checked',
-  'secure.identityChangedTitle': '{name} started over with a new identity.',
+  'secure.identityChangedTitle': '{name} has a new identity.',
   'secure.identityChangedText': 'Check it’s really {name} before you go on.',
   'secure.identityHeldText':
     'Nothing is sent to {name} until you decide. Ask {name} on another way whether it was really them.',

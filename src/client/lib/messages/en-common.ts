@@ -43,10 +43,6 @@ export const enCommon = {
   'presence.dnd': 'Do not disturb',
   'presence.offline': 'Offline',
 
-  'shield.verified': 'Verified',
-  'shield.unchecked': 'Not checked yet',
-  'shield.changed': 'Changed',
-
   'theme.title': 'Theme',
   'theme.system': 'Like the system',
   'theme.light': 'Light',

@@ -112,7 +112,6 @@ export const enCommunity = {
   'profile.devicesOf': '{name}’s devices',
   'profile.devicesText':
     'Your messages are sealed separately for each of these. Devices not on this list get nothing.',
-  'profile.deviceSince': 'Since {date}',
   'profile.unnamedDevice': 'A device',
   'profile.thisDevice': 'This browser',
   'profile.share': 'You share',

@@ -6,6 +6,7 @@ import { enCommunity } from './en-community.ts';
 import { enErrors } from './en-errors.ts';
 import { enSession } from './en-session.ts';
 import { enSettings } from './en-settings.ts';
+import { enVerify } from './en-verify.ts';
 
 export const en = {
   ...enCommon,
@@ -15,4 +16,5 @@ export const en = {
   ...enErrors,
   ...enSettings,
   ...enAccount,
+  ...enVerify,
 } as const;

@@ -18,13 +18,19 @@ export async function takeUse(q: Queryable, code: string, now: Date): Promise<bo
   return (await q.query('invites.take-use', sql, [code, now])).length === 1;
 }
 
-export async function findPreview(q: Queryable, code: string, now: Date): Promise<InvitePreview | null> {
-  const rows = await q.query<InvitePreview>(
+export interface PreviewRow extends Omit<InvitePreview, 'inviterGenesis'> {
+  /** Entry 0 of the inviter's account log. */
+  readonly genesis: Uint8Array | null;
+}
+
+export async function findPreview(q: Queryable, code: string, now: Date): Promise<PreviewRow | null> {
+  const rows = await q.query<PreviewRow>(
     'invites.preview',
     `SELECT k.id AS "communityId", k.name AS "communityName", k.description, k."memberCount",
-            CASE WHEN a."deletedAt" IS NULL THEN coalesce(a."displayName", '') ELSE '' END AS "inviterName"
+            coalesce(a."displayName", '') AS "inviterName", a.id AS "inviterId", e.bytes AS genesis
        FROM "Invite" i JOIN "Community" k ON k.id = i."communityId"
-       LEFT JOIN "Account" a ON a.id = i."createdById"
+       LEFT JOIN "Account" a ON a.id = i."createdById" AND a."deletedAt" IS NULL
+       LEFT JOIN "AccountLogEntry" e ON e."accountId" = a.id AND e.seq = 0
       WHERE i.code = $1::text AND ${isLive}`,
     [code, now],
   );

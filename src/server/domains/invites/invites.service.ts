@@ -1,4 +1,5 @@
 // One link carries a signed-out person through registration into the community. Codes hold 96 random bits.
+import { toBase64Url } from '#crypto/verify.ts';
 import { requireAction } from '#server/access.ts';
 import type { Actor, Deps } from '#server/deps.ts';
 import { requireDiskRoom } from '#server/disk-room.ts';
@@ -102,9 +103,10 @@ export function revokeInvite(deps: Deps, actor: Actor, input: { readonly code: s
 
 /** What anybody holding the link may see. Throws `invite_invalid` for unknown, revoked, expired and used-up codes alike. */
 export async function previewInvite(deps: Deps, input: { readonly code: string }): Promise<InvitePreview> {
-  const preview = await findPreview(deps.db, input.code, new Date(deps.clock.now()));
-  if (!preview) throw inviteInvalid();
-  return preview;
+  const found = await findPreview(deps.db, input.code, new Date(deps.clock.now()));
+  if (!found) throw inviteInvalid();
+  const { genesis, ...preview } = found;
+  return { ...preview, inviterGenesis: genesis && toBase64Url(genesis) };
 }
 
 /**
