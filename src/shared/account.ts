@@ -44,3 +44,34 @@ export interface DeletionPlan {
     readonly successor: Profile | null;
   }[];
 }
+
+/** What the server holds about an account, in parts of their own shape. */
+export const exportPartSchema = z.enum([
+  'account',
+  'sessions',
+  'devices',
+  'log',
+  'communities',
+  'permissions',
+  'bans',
+  'bansByMe',
+  'invites',
+  'channels',
+  'chains',
+  'keyClaims',
+  'mailbox',
+  'events',
+]);
+export type ExportPart = z.infer<typeof exportPartSchema>;
+export const exportInput = z.object({
+  part: exportPartSchema,
+  /** `next` of the page before. */
+  after: z.optional(z.string().check(z.minLength(1), z.maxLength(100), z.regex(/^[\w:.-]+$/))),
+});
+/** Times as ISO 8601, bytes as base64url. */
+export type ExportRow = Readonly<Record<string, string | number | boolean | null>>;
+export interface ExportPage {
+  readonly rows: readonly ExportRow[];
+  /** Null after the last page. A page may be empty and not be the last. */
+  readonly next: string | null;
+}

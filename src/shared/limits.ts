@@ -129,6 +129,9 @@ export const limits = {
   typingShownMs: 6 * SECOND,
   seqHoleMs: 200,
   sessionRecheckMs: MINUTE,
+  /** Rows of a page of the export, and how much of a channel's log one page looks through. */
+  exportPage: 500,
+  exportStretch: 5000,
   httpBodyBytes: 9 * 1024 * 1024,
 } as const;
 

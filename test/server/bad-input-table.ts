@@ -93,6 +93,14 @@ const accounts: Record<string, Row> = {
     input: ({ ada }) => ({ loginSecret: ada.loginSecret, username: 'another' }),
     foreign: guessed,
   },
+  'account.export': {
+    input: () => ({ part: 'events' }),
+    refused: () => [
+      { part: 'everything' },
+      { part: 'events', after: "x' OR 1=1" },
+      { part: 'log', after: '' },
+    ],
+  },
   'account.deletionPlan': none,
   'account.delete': {
     input: ({ ada }) => ({ loginSecret: ada.loginSecret, username: ada.username }),

@@ -4,8 +4,10 @@ import {
   changeRecoveryInput,
   changeUsernameInput,
   deleteAccountInput,
+  exportInput,
 } from '#shared/account.ts';
 import { deleteAccount, getDeletionPlan } from './deletion.service.ts';
+import { exportData } from './export.service.ts';
 import { changePassword, changeRecovery } from './password.service.ts';
 import { changeUsername } from './username.service.ts';
 
@@ -20,6 +22,9 @@ export const accountRouter = router({
   changeUsername: accountProcedure('account.use', 'mutate')
     .input(changeUsernameInput)
     .mutation(({ ctx, input }) => changeUsername(ctx.deps, ctx, input)),
+  export: accountProcedure('account.use', 'query')
+    .input(exportInput)
+    .query(({ ctx, input }) => exportData(ctx.deps, ctx.actor, input)),
   deletionPlan: accountProcedure('account.use', 'query').query(({ ctx }) =>
     getDeletionPlan(ctx.deps, ctx.actor),
   ),
