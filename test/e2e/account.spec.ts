@@ -74,14 +74,12 @@ test('deleted: the other sees it, what was said stays, and nobody logs in by tha
 }) => {
   const owner = await visit();
   const { inviteUrl } = await setUpOwner(owner.page, server);
-  await owner.page.goto(`${server.url}/settings/account`);
-  await owner.page.getByRole('button', { name: 'Delete account…' }).click();
-  const asked = owner.page.getByRole('dialog');
-  await asked.getByLabel('Current password').waitFor();
-  await owner.page.keyboard.press('Escape');
-
   const guest = await visit();
   await register(guest.page, inviteUrl, ben);
+  await owner.page.goto(`${server.url}/settings/account`);
+  await owner.page.getByRole('button', { name: 'Delete account…' }).click();
+  await expect(owner.page.getByText('You look after this server')).toBeVisible();
+  await expect(owner.page.getByLabel('Current password')).toBeHidden();
   await owner.page.goto(inviteUrl);
   await owner.page.getByRole('button', { name: 'Join Workshop' }).click();
   const composer = guest.page.getByRole('textbox', { name: 'Message #general' });

@@ -299,6 +299,20 @@ describe('an account that has done everything', () => {
   });
 });
 
+it('is decided for every table there is', async () => {
+  // A new table fails here: say what deleting an account does with it (deletion.queries.ts), what the export shows of
+  // it (export.queries.ts), and name it.
+  const ended = [
+    ...['ChannelCursor', 'ChannelReader', 'Credential', 'Invite', 'Member', 'MemberRole', 'OneTimeKey'],
+    ...['Override', 'PrekeyClaim', 'PrekeySet', 'Session', 'SpentRefresh'],
+  ];
+  const kept = ['Account', 'AccountLogEntry', 'ChainCert', 'ChannelEvent', 'Device'];
+  const partly = ['Ban', 'Community', 'InstanceSetting', 'MailboxPacket'];
+  const notOfPeople = ['Channel', 'Group', 'JobRun', 'Role'];
+  const decided = [...ended, ...kept, ...partly, ...notOfPeople];
+  expect(Object.keys(await countRows(db)).sort()).toEqual(decided.sort());
+});
+
 describe('what stands in the way', () => {
   beforeEach(openWorld);
 
