@@ -2,7 +2,8 @@
 import * as z from 'zod/mini';
 import { kdfParamsSchema, usernameSchema, vaultSchema } from './auth.ts';
 import { base64UrlFixed } from './encoding.ts';
-import type { AccountId } from './ids.ts';
+import type { AccountId, CommunityId } from './ids.ts';
+import type { Profile } from './users.ts';
 
 const secretSchema = base64UrlFixed(32);
 /** The log-in secret of the password as it is now: every change of the account asks for it. */
@@ -26,4 +27,51 @@ export const recoverInput = z.object({
 export interface RecoveryGrant {
   readonly accountId: AccountId;
   readonly vault: string;
+}
+
+export const changeUsernameInput = z.object({ ...proof, username: usernameSchema });
+
+/** The username is typed as a last check. */
+export const deleteAccountInput = z.object({ ...proof, username: usernameSchema });
+/** What deleting the account would do, before it is done. */
+export interface DeletionPlan {
+  /** The only owner of an instance others live on cannot go. */
+  readonly isOwnerNeeded: boolean;
+  /** The communities one owns: who they go to, or null where nobody else is in them, so that they end. */
+  readonly communities: readonly {
+    readonly communityId: CommunityId;
+    readonly name: string;
+    readonly successor: Profile | null;
+  }[];
+}
+
+/** What the server holds about an account, in parts of their own shape. */
+export const exportPartSchema = z.enum([
+  'account',
+  'sessions',
+  'devices',
+  'log',
+  'communities',
+  'permissions',
+  'bans',
+  'bansByMe',
+  'invites',
+  'channels',
+  'chains',
+  'keyClaims',
+  'mailbox',
+  'events',
+]);
+export type ExportPart = z.infer<typeof exportPartSchema>;
+export const exportInput = z.object({
+  part: exportPartSchema,
+  /** `next` of the page before. */
+  after: z.optional(z.string().check(z.minLength(1), z.maxLength(100), z.regex(/^[\w:.-]+$/))),
+});
+/** Times as ISO 8601, bytes as base64url. */
+export type ExportRow = Readonly<Record<string, string | number | boolean | null>>;
+export interface ExportPage {
+  readonly rows: readonly ExportRow[];
+  /** Null after the last page. A page may be empty and not be the last. */
+  readonly next: string | null;
 }

@@ -131,6 +131,9 @@ export const limits = {
   sessionRecheckMs: MINUTE,
   /** How long a server that goes down waits for calls in flight. */
   drainMs: 5 * SECOND,
+  /** Rows of a page of the export, and how much of a channel's log one page looks through. */
+  exportPage: 500,
+  exportStretch: 5000,
   httpBodyBytes: 9 * 1024 * 1024,
 } as const;
 

@@ -49,6 +49,8 @@ const deviceRef = ({ accountId, deviceId }: Pick<Person, 'accountId' | 'deviceId
 const place = (key: keyof World) => (world: World) => ({ [key]: world[key] });
 const member = (world: World) => ({ communityId: world.communityId, accountId: world.ada.accountId });
 const none: Row = { input: null };
+/** Wrong passwords of all these rows count together. */
+const guessed: Foreign = ['bad_credentials', 'locked_out'];
 
 const accounts: Record<string, Row> = {
   'auth.kdf': { input: () => ({ username: 'somebody' }) },
@@ -60,11 +62,11 @@ const accounts: Record<string, Row> = {
   },
   'auth.login': {
     input: ({ ada }) => ({ username: ada.username, loginSecret: bytes(32) }),
-    foreign: 'bad_credentials',
+    foreign: guessed,
   },
   'auth.recoveryVault': {
     input: ({ ada }) => ({ username: ada.username, recoveryAuth: bytes(32) }),
-    foreign: 'bad_credentials',
+    foreign: guessed,
   },
   'auth.recover': {
     input: ({ ada }) => ({
@@ -73,11 +75,11 @@ const accounts: Record<string, Row> = {
       newRecoveryAuth: bytes(32),
       ...nextPassword(ada, ada.vault),
     }),
-    foreign: 'bad_credentials',
+    foreign: guessed,
   },
   'account.changePassword': {
     input: ({ ada }) => ({ loginSecret: ada.loginSecret, ...nextPassword(ada, ada.vault) }),
-    foreign: 'bad_credentials',
+    foreign: guessed,
   },
   'account.changeRecovery': {
     input: ({ ada }) => ({
@@ -85,11 +87,28 @@ const accounts: Record<string, Row> = {
       newRecoveryAuth: bytes(32),
       vault: nextPassword(ada, ada.vault).vault,
     }),
-    foreign: 'bad_credentials',
+    foreign: guessed,
+  },
+  'account.changeUsername': {
+    input: ({ ada }) => ({ loginSecret: ada.loginSecret, username: 'another' }),
+    foreign: guessed,
+  },
+  'account.export': {
+    input: () => ({ part: 'events' }),
+    refused: () => [
+      { part: 'everything' },
+      { part: 'events', after: "x' OR 1=1" },
+      { part: 'log', after: '' },
+    ],
+  },
+  'account.deletionPlan': none,
+  'account.delete': {
+    input: ({ ada }) => ({ loginSecret: ada.loginSecret, username: ada.username }),
+    foreign: guessed,
   },
   'auth.refresh': none,
   'auth.logout': { input: () => ({ everywhere: false }) },
-  'vault.get': { input: ({ ada }) => ({ loginSecret: ada.loginSecret }), foreign: 'bad_credentials' },
+  'vault.get': { input: ({ ada }) => ({ loginSecret: ada.loginSecret }), foreign: guessed },
   'sessions.list': none,
   'sessions.revoke': { input: ({ ada }) => ({ sessionId: ada.actor.sessionId }), foreign: 'not_found' },
   'users.me': none,

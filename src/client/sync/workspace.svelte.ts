@@ -11,6 +11,7 @@ import { ChannelLog } from './channel-log.svelte.ts';
 import { Identities } from './identities.svelte.ts';
 import { Keys } from './keys.ts';
 import { Members } from './members.svelte.ts';
+import { Opener, type OpenerOptions } from './opener.ts';
 import { Outbox } from './outbox.svelte.ts';
 import { People } from './people.svelte.ts';
 import { Structure } from './structure.svelte.ts';
@@ -134,9 +135,14 @@ export class Workspace {
     return log;
   }
 
-  #newLog(channelId: ChannelId): ChannelLog {
+  /** Opens events of a conversation without asking anybody for keys: for reading it through, not for showing it. */
+  reader(channelId: ChannelId): Opener {
+    return new Opener({ ...this.#opening(channelId), onKeysMissing: () => undefined });
+  }
+
+  #opening(channelId: ChannelId): OpenerOptions {
     const { structure, keys } = this;
-    return new ChannelLog({
+    return {
       channelId,
       api: () => this.api,
       crypto: this.#crypto.api,
@@ -148,6 +154,13 @@ export class Workspace {
       }),
       fetchLogs: (accountIds) => keys.refreshLogs(accountIds.map((accountId) => ({ accountId }))),
       onKeysMissing: (id) => this.#askSoon(id),
+    };
+  }
+
+  #newLog(channelId: ChannelId): ChannelLog {
+    const { structure } = this;
+    return new ChannelLog({
+      ...this.#opening(channelId),
       isModerator: (accountId) => this.members.mayModerate(structure.communityOf(channelId), accountId),
       onSettled: (eventId: EventId) => this.outbox.settle(eventId),
     });

@@ -4,6 +4,7 @@ import type { Content, Draft } from '#client/crypto/protocol.ts';
 import { shieldOf } from '#client/features/verification/shield.ts';
 import { normalizeEmoji } from '#client/lib/emoji.ts';
 import { t } from '#client/lib/i18n.ts';
+import { personName } from '#client/lib/person-name.ts';
 import { uuidv7 } from '#client/lib/uuidv7.ts';
 import type { ChannelLog } from '#client/sync/channel-log.svelte.ts';
 import type { MessageRow } from '#client/sync/message-row.ts';
@@ -55,7 +56,7 @@ export class Conversation {
   }
 
   get name(): string {
-    return this.partner?.displayName ?? this.channel?.name ?? '';
+    return this.partner ? personName(this.partner) : (this.channel?.name ?? '');
   }
 
   /** "Message #general", "Message Ada". */
@@ -79,7 +80,8 @@ export class Conversation {
   nameOf(accountId: AccountId): string | null {
     const { members, people } = this.workspace;
     const member = this.community && members.find(this.community.communityId, accountId);
-    return member?.nickname ?? people.profile(accountId)?.displayName ?? null;
+    const profile = people.profile(accountId);
+    return member?.nickname ?? (profile && personName(profile));
   }
 
   /** People who can be mentioned: the members loaded so far, or the two of a direct conversation. */
@@ -122,7 +124,8 @@ export class Conversation {
     const stopped = this.#identityRefusal;
     if (stopped !== undefined) return stopped;
     const decision = this.may('message.send');
-    return decision.ok ? undefined : refusalWords(decision.reason);
+    if (decision.ok) return undefined;
+    return this.partner?.isDeleted ? t('chat.partnerDeleted') : refusalWords(decision.reason);
   }
 
   say(text: string, options: { replyTo: EventId | null; mentions: readonly AccountId[] }): Promise<void> {

@@ -244,6 +244,17 @@ export class Session {
     this.#signedOut();
   }
 
+  /** Runs what ends the account, then forgets it here: keys, messages, session. */
+  async leaveForGood(end: () => Promise<void>): Promise<void> {
+    await this.#leave(async () => {
+      await this.#tokens.valid();
+      await end();
+    });
+    this.#workspace?.close();
+    await this.#crypto.api.wipe();
+    this.#signedOut();
+  }
+
   /** Runs what ends the session. That the session is over already is no failure, and no surprise to be told. */
   async #leave(run: () => Promise<void>): Promise<void> {
     this.#isLeaving = true;

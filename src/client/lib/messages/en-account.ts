@@ -37,4 +37,38 @@ export const enAccount = {
   'account.newCodeLead': 'Shown only once. The old code works until you finish, then only this one.',
   'account.codeChanged': 'The new recovery code counts now',
   'account.codeChangedText': 'Throw the old one away.',
+
+  'account.name': 'Username',
+  'account.nameText': 'People find you as @{username}, and you log in with it.',
+  'account.changeName': 'Change username',
+  'account.newName': 'New username',
+  'account.nameFree': 'Your old name is free for others at once. Messages and memberships stay yours.',
+  'account.sameName': 'That’s the name you have.',
+  'account.nameChanged': 'You’re @{username} now',
+
+  'account.export': 'Your data',
+  'account.exportText':
+    'One file with what this server holds about you and every message this browser can open. It’s put together here and goes nowhere else.',
+  'account.exportStart': 'Export my data',
+  'account.exporting': 'Collecting…',
+  'account.exportingMessages': { one: '{n} message…', other: '{n} messages…' },
+  'account.exportFile': 'chatalot-{username}.json',
+  'account.exportNote':
+    'Not in here: the vault and the hashes the server checks you with. Messages that this browser cannot open are listed with the reason.',
+
+  'account.delete': 'Delete account',
+  'account.deleteText': 'For good. There’s no way back, not even for whoever runs this server.',
+  'account.deleteLead':
+    'Your name, profile, keys and memberships are erased, and every browser is logged out. What you wrote stays with the people you wrote to, signed “Deleted account”. To remove messages too, delete them first.',
+  'account.deleteOwner':
+    'You look after this server, and it can’t go on without an owner. As long as others have accounts here, this one can’t be deleted.',
+  'account.deletePasses': '{community} goes to {name}.',
+  'account.deleteEnds': '{community} is deleted: nobody else is in it.',
+  'account.deleteName': 'Type your username to confirm: {username}',
+  'account.deleteNameWrong': 'That isn’t your username.',
+  'account.deleting': 'Deleting…',
+  'account.deleted': 'Your account is deleted',
+  'account.deletedText': 'This browser has forgotten its keys and messages too.',
+  'person.deleted': 'Deleted account',
+  'chat.partnerDeleted': 'This account was deleted. What was said stays here.',
 } as const;

@@ -1,7 +1,7 @@
 // Somebody enters or leaves a community: their sockets, the readers of its channels, the epochs.
 import type { Deps } from '#server/deps.ts';
 import type { Tx } from '#server/platform/transaction.ts';
-import type { AccountId, CommunityId } from '#shared/ids.ts';
+import type { AccountId, ChannelId, CommunityId } from '#shared/ids.ts';
 import type { OverrideSummary } from '#shared/roles.ts';
 import { channelsRead, lockModes } from './audience.queries.ts';
 import { addReaders, bumpEpoch, recompute } from './audience.service.ts';
@@ -69,4 +69,35 @@ export async function endGrants(tx: Tx, who: Who): Promise<OverrideSummary[]> {
     [who.accountId],
   );
   return rows;
+}
+
+/** As `endGrants`, with what was denied by name as well: nobody comes back under this id. */
+export async function endOverrides(tx: Tx, who: Who): Promise<OverrideSummary[]> {
+  return tx.query<OverrideSummary>(
+    'audience.end-overrides',
+    `DELETE FROM "Override" o
+      WHERE o."accountId" = $2::uuid AND (
+        o."groupId" IN (SELECT g.id FROM "Group" g WHERE g."communityId" = $1::uuid)
+        OR o."channelId" IN (SELECT c.id FROM "Channel" c WHERE c."communityId" = $1::uuid))
+     RETURNING o."groupId", o."channelId", o."roleId", o."accountId", 0 AS allow, 0 AS deny`,
+    [who.communityId, who.accountId],
+  );
+}
+
+/**
+ * Takes every channel that is left (direct messages, once the communities are left) from an account: sockets first,
+ * then the epochs rise. Returns the channels.
+ */
+export async function forgetReader(tx: Tx, deps: Deps, accountId: AccountId): Promise<ChannelId[]> {
+  const rows = await tx.query<{ channelId: ChannelId }>(
+    'audience.forget',
+    'DELETE FROM "ChannelReader" WHERE "accountId" = $1::uuid RETURNING "channelId"',
+    [accountId],
+  );
+  const channelIds = rows.map((row) => row.channelId);
+  tx.afterCommit(() => {
+    for (const channelId of channelIds) deps.live.changeReaders(channelId, { joined: [], left: [accountId] });
+  });
+  await bumpEpoch(tx, deps, { channelIds });
+  return channelIds;
 }

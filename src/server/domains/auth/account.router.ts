@@ -1,6 +1,15 @@
 import { accountProcedure, router } from '#server/trpc.ts';
-import { changePasswordInput, changeRecoveryInput } from '#shared/account.ts';
+import {
+  changePasswordInput,
+  changeRecoveryInput,
+  changeUsernameInput,
+  deleteAccountInput,
+  exportInput,
+} from '#shared/account.ts';
+import { deleteAccount, getDeletionPlan } from './deletion.service.ts';
+import { exportData } from './export.service.ts';
 import { changePassword, changeRecovery } from './password.service.ts';
+import { changeUsername } from './username.service.ts';
 
 /** What the owner of an account changes about it; part of `auth`. */
 export const accountRouter = router({
@@ -10,4 +19,16 @@ export const accountRouter = router({
   changeRecovery: accountProcedure('account.use', 'mutate')
     .input(changeRecoveryInput)
     .mutation(({ ctx, input }) => changeRecovery(ctx.deps, ctx, input)),
+  changeUsername: accountProcedure('account.use', 'mutate')
+    .input(changeUsernameInput)
+    .mutation(({ ctx, input }) => changeUsername(ctx.deps, ctx, input)),
+  export: accountProcedure('account.use', 'query')
+    .input(exportInput)
+    .query(({ ctx, input }) => exportData(ctx.deps, ctx.actor, input)),
+  deletionPlan: accountProcedure('account.use', 'query').query(({ ctx }) =>
+    getDeletionPlan(ctx.deps, ctx.actor),
+  ),
+  delete: accountProcedure('account.use', 'mutate')
+    .input(deleteAccountInput)
+    .mutation(({ ctx, input }) => deleteAccount(ctx.deps, ctx, input)),
 });

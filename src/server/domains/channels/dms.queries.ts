@@ -10,13 +10,13 @@ export async function findDm(q: Queryable, dmKey: string): Promise<ChannelId | n
   return (await q.query<{ id: ChannelId }>('dms.find', sql, [dmKey]))[0]?.id ?? null;
 }
 
-/** Whether the account lives and shares a community with the asker. */
+/** Whether the account lives and shares a community with the asker. It cannot be deleted before this is over. */
 export async function sharesCommunity(q: Queryable, asker: AccountId, other: AccountId): Promise<boolean> {
   const rows = await q.query(
     'dms.shares-community',
     `SELECT 1 FROM "Account" a WHERE a.id = $2::uuid AND a."deletedAt" IS NULL AND EXISTS (
        SELECT 1 FROM "Member" x JOIN "Member" y ON y."communityId" = x."communityId"
-        WHERE x."accountId" = $1::uuid AND y."accountId" = a.id)`,
+        WHERE x."accountId" = $1::uuid AND y."accountId" = a.id) FOR SHARE OF a`,
     [asker, other],
   );
   return rows.length > 0;
@@ -49,7 +49,25 @@ export interface DmPair {
   readonly accountIds: readonly AccountId[];
 }
 
-/** Every direct conversation of the account, liveliest first, or one of them. */
+/** Ends the direct conversations for writing; what was said stays. Answers who is left in each. */
+export function closeDmRows(
+  q: Queryable,
+  who: { readonly accountId: AccountId; readonly channelIds: readonly ChannelId[]; readonly now: Date },
+): Promise<{ channelId: ChannelId; accountId: AccountId }[]> {
+  return q.query(
+    'dms.close',
+    `UPDATE "Channel" c SET "archivedAt" = COALESCE(c."archivedAt", $3::timestamptz)
+       FROM channel_reader o
+      WHERE c.id = ANY($2::uuid[]) AND o."channelId" = c.id AND o."accountId" <> $1::uuid
+     RETURNING c.id AS "channelId", o."accountId"`,
+    [who.accountId, who.channelIds, who.now],
+  );
+}
+
+/**
+ * Every direct conversation of the account, liveliest first, or one of them. The pair is the key's: who deleted the
+ * account reads no more, and the conversation stays the one of these two.
+ */
 export function listDms(
   q: Queryable,
   accountId: AccountId,
@@ -58,8 +76,7 @@ export function listDms(
   return q.query<DmPair>(
     'dms.list',
     `SELECT c.id AS "channelId",
-            ARRAY(SELECT o."accountId" FROM channel_reader o WHERE o."channelId" = c.id
-                   ORDER BY o."accountId") AS "accountIds"
+            string_to_array(c."dmKey", ':')::uuid[] AS "accountIds"
        FROM channel_reader v JOIN "Channel" c ON c.id = v."channelId"
       WHERE v."accountId" = $1::uuid AND c.kind = 'dm' AND ($2::uuid IS NULL OR c.id = $2::uuid)
       ORDER BY coalesce(c."lastMessageAt", c."createdAt") DESC, c.id LIMIT $3::int`,

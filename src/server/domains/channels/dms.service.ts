@@ -9,9 +9,18 @@ import type { DmSummary } from '#shared/channels.ts';
 import { AppError, forbidden, notFound } from '#shared/errors.ts';
 import type { AccountId, ChannelId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
+import { forgetReader } from '../audience/members.service.ts';
 import { channelSummaryOf, listChannels } from '../audience/structure.service.ts';
 import { loadProfiles } from '../users/users.service.ts';
-import { dmKeyOf, findDm, insertDm, listDms, sharesCommunity, type DmPair } from './dms.queries.ts';
+import {
+  closeDmRows,
+  dmKeyOf,
+  findDm,
+  insertDm,
+  listDms,
+  sharesCommunity,
+  type DmPair,
+} from './dms.queries.ts';
 
 async function summaries(q: Queryable, pairs: readonly DmPair[]): Promise<DmSummary[]> {
   const channels = await listChannels(
@@ -77,4 +86,17 @@ export function openDm(
     });
     return dm;
   });
+}
+
+/**
+ * Ends the direct conversations of an account that is a tombstone already: it reads them no more, nobody writes in
+ * them, and the other side is shown so. What was said stays readable to them.
+ */
+export async function closeDms(tx: Tx, deps: Deps, accountId: AccountId): Promise<void> {
+  const channelIds = await forgetReader(tx, deps, accountId);
+  const left = await closeDmRows(tx, { accountId, channelIds, now: new Date(deps.clock.now()) });
+  for (const { channelId, accountId: other } of left) {
+    const dm = await requireSummary(tx, other, channelId);
+    tx.afterCommit(() => deps.live.publish({ to: 'account', accountId: other }, { type: 'dm.opened', dm }));
+  }
 }

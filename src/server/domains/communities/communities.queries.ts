@@ -68,13 +68,17 @@ export function findCommunities(q: Queryable, idOrName: string): Promise<NamedCo
   return q.query('communities.find', sql, [idOrName]);
 }
 
-/** Locks the account's row, so that what it joins is counted one join after the other. */
-export async function countCommunities(q: Queryable, accountId: AccountId): Promise<number> {
-  await q.query(
+/**
+ * Locks the account's row, so that what it joins is counted one join after the other. Null when it was deleted
+ * meanwhile.
+ */
+export async function countCommunities(q: Queryable, accountId: AccountId): Promise<number | null> {
+  const alive = await q.query(
     'communities.lock-account',
-    'SELECT id FROM "Account" WHERE id = $1::uuid FOR NO KEY UPDATE',
+    'SELECT id FROM "Account" WHERE id = $1::uuid AND "deletedAt" IS NULL FOR NO KEY UPDATE',
     [accountId],
   );
+  if (alive.length === 0) return null;
   const sql = 'SELECT count(*)::int AS count FROM "Member" WHERE "accountId" = $1::uuid';
   const [row] = await q.query<{ count: number }>('communities.count', sql, [accountId]);
   return row?.count ?? 0;

@@ -25,7 +25,9 @@ export const communitiesOf = (
 /** Refuses when the account is in as many communities as it may be. Locks the account's row. */
 export async function requireCommunityRoom(tx: Tx, accountId: AccountId): Promise<void> {
   const max = limits.communitiesPerAccount;
-  if ((await countCommunities(tx, accountId)) < max) return;
+  const count = await countCommunities(tx, accountId);
+  if (count === null) throw new AppError({ code: 'unauthenticated' });
+  if (count < max) return;
   throw new AppError({ code: 'limit_reached', limit: 'communitiesPerAccount', max });
 }
 
@@ -121,7 +123,30 @@ export function updateCommunity(
   });
 }
 
-/** Deletes the community with its channels and their logs. Every member is told. */
+/** Deletes the community with its channels and their logs; every member is told. The caller holds its lock. */
+export async function dissolveCommunity(tx: Tx, deps: Deps, communityId: CommunityId): Promise<void> {
+  const members = await listMemberIds(tx, communityId);
+  const channels = await tx.query<{ id: ChannelId }>(
+    'communities.delete-channels',
+    `WITH locked AS MATERIALIZED (
+       SELECT id FROM "Channel" WHERE "communityId" = $1::uuid ORDER BY id FOR UPDATE)
+     DELETE FROM "Channel" c USING locked WHERE c.id = locked.id RETURNING c.id`,
+    [communityId],
+  );
+  await tx.prisma.group.deleteMany({ where: { communityId } });
+  await tx.prisma.community.delete({ where: { id: communityId } });
+  tx.afterCommit(() => {
+    deps.live.dissolveCommunity(communityId);
+    for (const { id } of channels) deps.live.dissolveChannel(id);
+    for (const accountId of members) {
+      deps.live.publish(
+        { to: 'account', accountId },
+        { type: 'community.left', communityId, reason: 'deleted' },
+      );
+    }
+  });
+}
+
 export function deleteCommunity(
   deps: Deps,
   actor: Actor,
@@ -131,25 +156,6 @@ export function deleteCommunity(
   return transaction(deps.db, async (tx) => {
     await lockCommunity(tx, communityId);
     await requireAction(tx, actor, 'community.delete', { communityId });
-    const members = await listMemberIds(tx, communityId);
-    const channels = await tx.query<{ id: ChannelId }>(
-      'communities.delete-channels',
-      `WITH locked AS MATERIALIZED (
-         SELECT id FROM "Channel" WHERE "communityId" = $1::uuid ORDER BY id FOR UPDATE)
-       DELETE FROM "Channel" c USING locked WHERE c.id = locked.id RETURNING c.id`,
-      [communityId],
-    );
-    await tx.prisma.group.deleteMany({ where: { communityId } });
-    await tx.prisma.community.delete({ where: { id: communityId } });
-    tx.afterCommit(() => {
-      deps.live.dissolveCommunity(communityId);
-      for (const { id } of channels) deps.live.dissolveChannel(id);
-      for (const accountId of members) {
-        deps.live.publish(
-          { to: 'account', accountId },
-          { type: 'community.left', communityId, reason: 'deleted' },
-        );
-      }
-    });
+    await dissolveCommunity(tx, deps, communityId);
   });
 }

@@ -116,7 +116,8 @@ export async function joinCommunity(
 export const findOwnStructure = (q: Queryable, who: Who): Promise<CommunityStructure | null> =>
   communityStructure(q, who.accountId, who.communityId);
 
-async function publishEndedGrants(
+/** Those who see the places hear that overrides by name are gone. */
+export async function publishEndedGrants(
   tx: Tx,
   deps: Deps,
   what: { community: CommunityRow; overrides: readonly OverrideSummary[] },
@@ -134,7 +135,11 @@ async function publishEndedGrants(
 }
 
 /** Ends a membership; the caller holds the community's lock. Epochs rise in every channel they read. */
-async function removeMember(tx: Tx, deps: Deps, gone: Who & { readonly reason: LeaveReason }): Promise<void> {
+export async function removeMember(
+  tx: Tx,
+  deps: Deps,
+  gone: Who & { readonly reason: LeaveReason },
+): Promise<void> {
   const { communityId, accountId, reason } = gone;
   await expelReader(tx, deps, { communityId, accountId });
   const overrides = await endGrants(tx, { communityId, accountId });

@@ -6,12 +6,13 @@ export interface DeviceRow {
   readonly accountId: AccountId;
   readonly label: string;
   readonly addedSeq: number;
-  readonly revokedSeq: number | null;
+  readonly isRevoked: boolean;
   readonly createdAt: Date;
   readonly lastSeenAt: Date;
 }
 
-const deviceColumns = 'id, "accountId", label, "addedSeq", "revokedSeq", "createdAt", "lastSeenAt"';
+const deviceColumns = `id, "accountId", label, "addedSeq", "revokedAt" IS NOT NULL AS "isRevoked", "createdAt",
+  "lastSeenAt"`;
 
 export async function findDeviceRow(q: Queryable, deviceId: DeviceId): Promise<DeviceRow | null> {
   const rows = await q.query<DeviceRow>(
@@ -64,9 +65,14 @@ export async function findLogEntry(
   return rows[0]?.bytes ?? null;
 }
 
-/** Serialises appends to one log; the seq of its newest entry. */
+/** Serialises appends to one log; the seq of its newest entry, -1 when there is none or the account is gone. */
 export async function lockLogHead(q: Queryable, accountId: AccountId): Promise<number> {
-  await q.query('devices.lock-log', 'SELECT id FROM "Account" WHERE id = $1 FOR NO KEY UPDATE', [accountId]);
+  const alive = await q.query(
+    'devices.lock-log',
+    'SELECT id FROM "Account" WHERE id = $1 AND "deletedAt" IS NULL FOR NO KEY UPDATE',
+    [accountId],
+  );
+  if (alive.length === 0) return -1;
   const rows = await q.query<{ seq: number }>(
     'devices.log-head',
     'SELECT COALESCE(max(seq), -1)::int4 AS seq FROM "AccountLogEntry" WHERE "accountId" = $1',

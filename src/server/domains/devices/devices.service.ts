@@ -45,7 +45,7 @@ export async function loadCert(q: Queryable, device: DeviceRow): Promise<DeviceC
 /** A live device of this account; anything else is `not_found`. */
 export async function requireOwnDevice(q: Queryable, actor: Actor, deviceId: DeviceId): Promise<DeviceRow> {
   const device = await findDeviceRow(q, deviceId);
-  if (!device || device.accountId !== actor.accountId || device.revokedSeq !== null) throw notFound();
+  if (!device || device.accountId !== actor.accountId || device.isRevoked) throw notFound();
   return device;
 }
 

@@ -50,6 +50,36 @@ export async function changeProfile(
   return rows[0] ?? null;
 }
 
+/** Throws a unique violation when the name is taken. */
+export async function changeUsername(
+  q: Queryable,
+  accountId: AccountId,
+  username: string,
+): Promise<AccountRow | null> {
+  const rows = await q.query<AccountRow>(
+    'users.change-username',
+    `UPDATE "Account" a SET username = $2, version = a.version + 1 WHERE a.id = $1 RETURNING ${accountColumns}`,
+    [accountId, username],
+  );
+  return rows[0] ?? null;
+}
+
+/** Leaves the tombstone: an id that log, certificates and messages point to, and nothing about the person. */
+export async function buryAccountRow(
+  q: Queryable,
+  accountId: AccountId,
+  now: Date,
+): Promise<AccountRow | null> {
+  const rows = await q.query<AccountRow>(
+    'users.bury',
+    `UPDATE "Account" a SET username = NULL, "displayName" = '', bio = '', pronouns = '', "instanceRole" = 'member',
+       presence = 'invisible', version = a.version + 1, "deletedAt" = $2::timestamptz
+     WHERE a.id = $1 RETURNING ${accountColumns}`,
+    [accountId, now],
+  );
+  return rows[0] ?? null;
+}
+
 const sharing = `a.id = $1::uuid
   OR EXISTS (SELECT 1 FROM "Member" own JOIN "Member" other ON other."communityId" = own."communityId"
     WHERE own."accountId" = $1::uuid AND other."accountId" = a.id)
@@ -71,8 +101,8 @@ export async function visibleAccounts(
 }
 
 /**
- * As `visibleAccounts`, and past authors of channels it reads: who left must stay verifiable, with log and name,
- * for those who read what they wrote.
+ * As `visibleAccounts`, and past authors of channels it reads and the other side of its direct conversations: who
+ * left, or deleted the account, must stay verifiable for those who read what they wrote.
  */
 export async function knownAccounts(
   q: Queryable,
@@ -83,7 +113,10 @@ export async function knownAccounts(
     'users.known',
     `SELECT a.id FROM "Account" a WHERE a.id = ANY($2::uuid[]) AND (${sharing}
        OR EXISTS (SELECT 1 FROM "ChainCert" c JOIN channel_reader own ON own."channelId" = c."channelId"
-         WHERE c."accountId" = a.id AND own."accountId" = $1::uuid)) ORDER BY a.id`,
+         WHERE c."accountId" = a.id AND own."accountId" = $1::uuid)
+       OR EXISTS (SELECT 1 FROM "Channel" d JOIN channel_reader own ON own."channelId" = d.id
+         WHERE own."accountId" = $1::uuid
+           AND d."dmKey" IN (a.id || ':' || $1::uuid, $1::uuid || ':' || a.id))) ORDER BY a.id`,
     [accountId, others],
   );
   return rows.map((row) => row.id);

@@ -1,12 +1,15 @@
 // People: own account, profiles of people one shares a community or conversation with.
 import type { Actor, Deps } from '#server/deps.ts';
 import type { Queryable } from '#server/platform/db.ts';
-import { transaction } from '#server/platform/transaction.ts';
-import { notFound } from '#shared/errors.ts';
+import { isUniqueViolation } from '#server/platform/db-errors.ts';
+import { transaction, type Tx } from '#server/platform/transaction.ts';
+import { AppError, notFound } from '#shared/errors.ts';
 import type { AccountId } from '#shared/ids.ts';
 import type { OwnAccount, Profile } from '#shared/users.ts';
 import {
+  buryAccountRow,
   changeProfile,
+  changeUsername,
   findAccount,
   knownAccounts,
   listAccounts,
@@ -68,15 +71,46 @@ export function updateProfile(deps: Deps, actor: Actor, input: ProfileChange): P
   return transaction(deps.db, async (tx) => {
     const row = await changeProfile(tx, actor.accountId, input);
     if (!row) throw notFound();
-    const account = ownAccountOf(row);
-    const profile = profileOf(row);
-    const { communities, dms } = await profileScopes(tx, actor.accountId);
-    tx.afterCommit(() => {
-      deps.live.publish({ to: 'account', accountId: actor.accountId }, { type: 'account.updated', account });
-      const event = { type: 'profile.updated', profile } as const;
-      for (const communityId of communities) deps.live.publish({ to: 'community', communityId }, event);
-      for (const channelId of dms) deps.live.publish({ to: 'channel', channelId, communityId: null }, event);
-    });
-    return account;
+    return publishAccount(tx, deps, { row, scopes: await profileScopes(tx, actor.accountId) });
   });
+}
+
+/** The account hears what it is now, everybody who saw the profile what it shows. */
+function publishAccount(
+  tx: Tx,
+  deps: Deps,
+  changed: { readonly row: AccountRow; readonly scopes: Awaited<ReturnType<typeof profileScopes>> },
+): OwnAccount {
+  const { communities, dms } = changed.scopes;
+  const account = ownAccountOf(changed.row);
+  const { accountId } = account;
+  tx.afterCommit(() => {
+    deps.live.publish({ to: 'account', accountId }, { type: 'account.updated', account });
+    const event = { type: 'profile.updated', profile: profileOf(changed.row) } as const;
+    for (const communityId of communities) deps.live.publish({ to: 'community', communityId }, event);
+    for (const channelId of dms) deps.live.publish({ to: 'channel', channelId, communityId: null }, event);
+  });
+  return account;
+}
+
+/** Gives the account another name; the former one is free at once. Throws `taken`. */
+export async function renameAccount(
+  tx: Tx,
+  deps: Deps,
+  change: { readonly accountId: AccountId; readonly username: string },
+): Promise<OwnAccount> {
+  const { accountId, username } = change;
+  const row = await changeUsername(tx, accountId, username).catch((cause: unknown) => {
+    throw isUniqueViolation(cause) ? new AppError({ code: 'taken' }) : cause;
+  });
+  if (!row) throw notFound();
+  return publishAccount(tx, deps, { row, scopes: await profileScopes(tx, accountId) });
+}
+
+/** Makes the account a tombstone. Call it while memberships still say who saw the profile: they hear of it. */
+export async function buryAccount(tx: Tx, deps: Deps, accountId: AccountId): Promise<void> {
+  const scopes = await profileScopes(tx, accountId);
+  const row = await buryAccountRow(tx, accountId, new Date(deps.clock.now()));
+  if (!row) throw notFound();
+  publishAccount(tx, deps, { row, scopes });
 }
