@@ -62,7 +62,8 @@ export async function openReaders(
     new LightClient({
       port,
       channelId,
-      token: () => tokens[at % tokens.length] ?? '',
+      // From the last person on, so that the first ones, who write, have a socket left.
+      token: () => tokens.at(-1 - (at % tokens.length)) ?? '',
       ...(onLive ? { onLive: (eventId) => onLive(at, eventId) } : {}),
     });
   while (readers.length < count) {

@@ -2,6 +2,7 @@
 // until everybody has everything, and that nothing is lost or there twice. BENCH_CLIENTS sets how many.
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { limits } from '#shared/limits.ts';
 import { readLog } from '#test/support/recording-client.ts';
 import { startServerProcess } from '#test/support/server-process.ts';
 import { fold, type LightClient } from './light-client.ts';
@@ -11,7 +12,7 @@ import { openReaders, openStage, startTraffic } from './storm.ts';
 
 const clients = Number(process.env['BENCH_CLIENTS'] ?? 2000);
 const perSecond = 20;
-const socketsPerPerson = 8;
+const socketsPerPerson = limits.socketsPerDevice;
 const writers = 10;
 const flowMs = 5000;
 const patienceMs = 300_000;
@@ -28,9 +29,11 @@ async function untilAll(
   return performance.now() - began;
 }
 
-const stage = await openStage(Math.ceil(clients / (socketsPerPerson - 2)));
+// A channel has at most so many readers, each with several sockets; the writers' own are among the clients.
+const people = Math.min(limits.readersPerChannel, Math.ceil(clients / socketsPerPerson));
+const stage = await openStage(people);
 try {
-  const readers = await openReaders(stage, clients);
+  const readers = await openReaders(stage, clients - writers);
   console.error(`${readers.length} readers are subscribed`);
   const traffic = await startTraffic(stage, { perSecond, writers, textBytes: 200 });
   await sleep(flowMs);

@@ -19,7 +19,7 @@ export interface HostFileSystem {
   /** Turns Node's errors into errno values that PostgreSQL understands. */
   tryFSOperation<T>(operation: () => T): T;
   readonly node_ops: {
-    mknod: (folder: HostNode, name: string, mode: number, device: number) => HostNode;
+    mknod: (...at: readonly [folder: HostNode, name: string, mode: number, device: number]) => HostNode;
     rename: (node: HostNode, folder: HostNode, name: string) => void;
     unlink: (folder: HostNode, name: string) => void;
     rmdir: (folder: HostNode, name: string) => void;
@@ -28,11 +28,13 @@ export interface HostFileSystem {
   };
   readonly stream_ops: {
     write: (
-      stream: HostStream,
-      buffer: Uint8Array,
-      offset: number,
-      length: number,
-      position: number,
+      ...what: readonly [
+        stream: HostStream,
+        buffer: Uint8Array,
+        offset: number,
+        length: number,
+        position: number,
+      ]
     ) => number;
     setattr: (stream: HostStream, change: { readonly size?: number }) => void;
     fsync?: (stream: HostStream) => number;
