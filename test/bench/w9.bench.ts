@@ -123,13 +123,15 @@ async function stopServer(): Promise<Figures> {
 function mountSmallDisk(): { folder: string; unmount(): void } | null {
   const folder = mkdtempSync(join(tmpdir(), 'chatalot-disk-'));
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${diskBytes}`, 'tmpfs', folder], { stdio: 'pipe' });
+    execFileSync('/bin/mount', ['-t', 'tmpfs', '-o', `size=${diskBytes}`, 'tmpfs', folder], {
+      stdio: 'pipe',
+    });
   } catch {
     rmSync(folder, { recursive: true });
     return null;
   }
   const unmount = (): void => {
-    execFileSync('umount', [folder], { stdio: 'pipe' });
+    execFileSync('/bin/umount', [folder], { stdio: 'pipe' });
     rmSync(folder, { recursive: true });
   };
   return { folder, unmount };
