@@ -135,6 +135,20 @@ module.exports = {
       },
     },
     {
+      name: 'operations-use-services',
+      severity: 'error',
+      from: { path: `${SERVER}operations/` },
+      to: {
+        path: '^src/',
+        pathNot: [
+          '^src/shared/',
+          `${SERVER}(operations|platform)/`,
+          `${SERVER}domains/[^/]+/[^/]+\\.service\\.ts$`,
+          CORE,
+        ],
+      },
+    },
+    {
       name: 'prisma-below-routers',
       severity: 'error',
       from: {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createTRPCClient, httpBatchLink } from '@trpc/client';
 import superjson from 'superjson';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { findServer } from '#server/operations/admin-client.ts';
 import { adminFile, startAdminServer, type AdminAddress } from '#server/operations/admin-server.ts';
 import { CommandError, runCommand, type Command } from '#server/operations/commands.ts';
@@ -113,7 +113,8 @@ describe('commands', () => {
   });
 });
 
-describe('the process', () => {
+// It brings its own database on disk: once is enough where the suite runs on both.
+describe.runIf(inject('testDatabase').kind === 'pglite')('the process', () => {
   let home: string;
   const children: ChildProcess[] = [];
 
@@ -148,7 +149,7 @@ describe('the process', () => {
 
   it('backs up a running server, restores it elsewhere, checks it, and says what it does not understand', async () => {
     const server = start('main.ts', [], { DATA_DIR: join(home, 'a'), SETUP_TOKEN: setupToken });
-    await expect.poll(server.output, { timeout: 90_000, interval: 200 }).toMatch(/listens on [^:]+:\d+/);
+    await expect.poll(server.output, { timeout: 240_000, interval: 200 }).toMatch(/listens on [^:]+:\d+/);
     const port = Number(/listens on [^:]+:(\d+)/.exec(server.output())?.[1]);
     const api = createTRPCClient<AppRouter>({
       links: [httpBatchLink({ url: `http://127.0.0.1:${port}/trpc`, transformer: superjson })],
@@ -173,5 +174,5 @@ describe('the process', () => {
     const misspelt = await chatalot('b', 'user', 'lsit');
     expect(misspelt.code).toBe(2);
     expect(misspelt.output).not.toContain('    at ');
-  }, 240_000);
+  }, 600_000);
 });
