@@ -51,6 +51,7 @@ export const exportPartSchema = z.enum([
   'sessions',
   'devices',
   'log',
+  'backup',
   'communities',
   'permissions',
   'bans',

@@ -14,6 +14,7 @@ import type { DeletionPlan } from '#shared/account.ts';
 import type { ChannelId, CommunityId, GroupId, RoleId } from '#shared/ids.ts';
 import { permission } from '#shared/permissions.ts';
 import { audienceReplay, type AudienceReplay } from '../../support/audience-replay.ts';
+import { backupAppend } from '../../support/backup.ts';
 import { caller, refusal, testDeps, testRequest, type TestDeps } from '../../support/deps.ts';
 import { opaquePacket, Pen, sealDm } from '../../support/messages.ts';
 import { registerPerson, type Person } from '../../support/people.ts';
@@ -142,6 +143,7 @@ async function liveALife(): Promise<Life> {
     const packets = [{ ...refOf(to), bytes: opaquePacket() }];
     await from.api.messages.send({ ...sealDm(from, dm), packets, dmDevices: [refOf(to)] });
   }
+  await eve.api.backup.append(backupAppend(eve, { count: 0, entries: 2 }));
   await eve.api.prekeys.claim({ targets: [refOf(ben)] });
   await ben.api.prekeys.claim({ targets: [refOf(eve)] });
   await eve.api.users.update({ displayName: 'Eve the Great', bio: 'All about me', pronouns: 'she/her' });
@@ -169,7 +171,16 @@ describe('an account that has done everything', () => {
     life = await liveALife();
     const before = await mentions([eve.accountId, eve.deviceId]);
     expect(Object.keys(before)).toEqual(
-      expect.arrayContaining(['Ban', 'Credential', 'Invite', 'Member', 'MemberRole', 'Override', 'Session']),
+      expect.arrayContaining([
+        'Backup',
+        'Ban',
+        'Credential',
+        'Invite',
+        'Member',
+        'MemberRole',
+        'Override',
+        'Session',
+      ]),
     );
     plan = await eve.api.account.deletionPlan();
     read = [life.home.channelId, life.closed, life.shop.channelId, life.dm];
@@ -303,7 +314,17 @@ it('is decided for every table there is', async () => {
   // A new table fails here: say what deleting an account does with it (deletion.queries.ts), what the export shows of
   // it (export.queries.ts), and name it.
   const ended = [
-    ...['ChannelCursor', 'ChannelReader', 'Credential', 'Invite', 'Member', 'MemberRole', 'OneTimeKey'],
+    ...[
+      'Backup',
+      'BackupEntry',
+      'ChannelCursor',
+      'ChannelReader',
+      'Credential',
+      'Invite',
+      'Member',
+      'MemberRole',
+      'OneTimeKey',
+    ],
     ...['Override', 'PrekeyClaim', 'PrekeySet', 'Session', 'SpentRefresh'],
   ];
   const kept = ['Account', 'AccountLogEntry', 'ChainCert', 'ChannelEvent', 'Device'];

@@ -54,7 +54,7 @@ export const enAccount = {
   'account.exportingMessages': { one: '{n} message…', other: '{n} messages…' },
   'account.exportFile': 'chatalot-{username}.json',
   'account.exportNote':
-    'Not in here: the vault and the hashes the server checks you with. Messages that this browser cannot open are listed with the reason.',
+    'Not in here: the vault, the sealed backup and the hashes the server checks you with. Messages that this browser cannot open are listed with the reason.',
 
   'account.delete': 'Delete account',
   'account.deleteText': 'For good. There’s no way back, not even for whoever runs this server.',

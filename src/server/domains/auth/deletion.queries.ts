@@ -21,6 +21,7 @@ const erasures: readonly (readonly [name: string, sql: string])[] = [
   ],
   ['sessions', 'DELETE FROM "Session" WHERE "accountId" = $1::uuid'],
   ['credential', 'DELETE FROM "Credential" WHERE "accountId" = $1::uuid'], // the vault is in it
+  ['backup', 'DELETE FROM "Backup" WHERE "accountId" = $1::uuid'], // its entries go with it
   ['cursors', 'DELETE FROM "ChannelCursor" WHERE "accountId" = $1::uuid'],
   ['invites', 'DELETE FROM "Invite" WHERE "createdById" = $1::uuid'],
   ['bans', 'DELETE FROM "Ban" WHERE "accountId" = $1::uuid'],

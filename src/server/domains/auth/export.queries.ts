@@ -1,5 +1,5 @@
 // Everything the server holds about one account, part by part. Left out: the vault (what opens the account, behind a
-// door of its own) and the hashes of its secrets, which say nothing to anybody.
+// door of its own), the sealed entries of the backup and the hashes of its secrets, which say nothing to anybody.
 import type { Queryable } from '#server/platform/db.ts';
 import type { ExportPart } from '#shared/account.ts';
 import type { AccountId, ChannelId } from '#shared/ids.ts';
@@ -21,6 +21,8 @@ const selects: Readonly<Record<Exclude<ExportPart, 'events'>, string>> = {
     FROM "Device" d WHERE d."accountId" = $1::uuid`,
   log: `SELECT lpad(e.seq::text, 10, '0') AS key, e.seq, e.bytes, e."createdAt"
     FROM "AccountLogEntry" e WHERE e."accountId" = $1::uuid`,
+  backup: `SELECT b."accountId"::text AS key, b.version, b.count, b.bytes, b."updatedAt"
+    FROM "Backup" b WHERE b."accountId" = $1::uuid`,
   communities: `SELECT k.id::text AS key, k.id AS "communityId", k.name, k."ownerId" = $1::uuid AS "isOwner",
       m.nickname, m."joinedAt", (SELECT string_agg(r.name, ', ' ORDER BY r.position DESC) FROM "MemberRole" x
         JOIN "Role" r ON r.id = x."roleId" WHERE x."communityId" = k.id AND x."accountId" = $1::uuid) AS roles
