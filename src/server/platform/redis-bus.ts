@@ -162,7 +162,7 @@ export class RedisBus<M> implements Bus<M> {
       const { from, lane, json } = next;
       try {
         const message = this.#options.parse(json);
-        if (message) {
+        if (message !== null) {
           const done = this.#handlers?.heard(from, message);
           if (done) await done;
           continue;
