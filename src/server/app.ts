@@ -3,6 +3,8 @@ import { fastifyTRPCPlugin } from '@trpc/server/adapters/fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { createHttpApp } from './platform/http.ts';
 import type { Env } from './platform/env.ts';
+import { processBus, type Bus } from './platform/bus.ts';
+import { RedisBus } from './platform/redis-bus.ts';
 import { CLOSE_RESTART, LiveHub } from './platform/live-hub.ts';
 import { isMigrated } from './platform/migrate.ts';
 import { registerStatic } from './platform/static.ts';
@@ -14,6 +16,8 @@ import { Calls } from './calls.ts';
 import type { Context, CookieOptions } from './context.ts';
 import { createDeps, type DepsOptions } from './create-deps.ts';
 import type { Deps } from './deps.ts';
+import { parseNodeMessage, type NodeMessage } from './node-messages.ts';
+import { Nodes, publishToAll } from './nodes.ts';
 import { partPresence } from './domains/live/presence.service.ts';
 import { readMissing } from './domains/messages/missing-events.service.ts';
 import { createLivePublisher } from './live-publisher.ts';
@@ -50,6 +54,11 @@ export interface App {
 }
 
 const goodbyeMs = 100;
+
+function createBus({ redis }: AppOptions): Bus<NodeMessage> {
+  if (!redis) return processBus;
+  return new RedisBus({ link: redis, leaseMs: limits.offlineGraceMs, parse: parseNodeMessage });
+}
 
 function createHub(options: AppOptions): App['hub'] {
   return new LiveHub<LiveEvent, ConnectionData>({
@@ -90,18 +99,23 @@ interface State {
   readonly deps: Deps;
   readonly sockets: SocketRegistry;
   readonly calls: Calls;
+  readonly bus: Bus<NodeMessage>;
 }
 
 async function buildHttp(options: AppOptions, state: State): Promise<FastifyInstance> {
   const { env, log, db, clientDir } = options;
   const { disk, metrics } = state.deps;
-  const ready = async (): Promise<Record<string, boolean | 'degraded'>> => {
+  const ready = async (): Promise<Record<string, boolean | 'degraded' | 'down'>> => {
     const database = await db.ping().then(
       () => true,
       () => false,
     );
     const migrated = database && (await isMigrated(db, env.migrationsDir));
-    return { database, migrated, accepting: !state.calls.isDraining, disk: disk.isLow ? 'degraded' : true };
+    // Alone for now: people of this node go on, and every other node may be without Redis too.
+    const redis = state.bus.isUp ? true : 'down';
+    const diskState = disk.isLow ? 'degraded' : true;
+    const checks = { database, migrated, accepting: !state.calls.isDraining, disk: diskState } as const;
+    return env.redisUrl ? { ...checks, redis } : checks;
   };
   const http = await createHttpApp({ env, log, ready, metrics, bodyLimit: limits.httpBodyBytes });
   addMetricsRoute(http, state.deps);
@@ -127,9 +141,12 @@ export async function createApp(options: AppOptions): Promise<App> {
   const onParted = (accountId: AccountId): void => {
     partPresence(deps, accountId).catch((cause: unknown) => options.log.error('presence.failed', { cause }));
   };
-  const deps: Deps = createDeps(options, createLivePublisher(hub, sockets, onParted));
+  const bus = createBus(options);
+  const local = createLivePublisher(hub, sockets, onParted);
+  const deps: Deps = createDeps(options, publishToAll(local, bus));
+  const nodes = new Nodes({ bus, hub, sockets, local }, deps);
   const calls = new Calls();
-  const state: State = { deps, sockets, calls };
+  const state: State = { deps, sockets, calls, bus };
   const http = await buildHttp(options, state);
   const entrance = serveSockets(http.server, { deps, hub, sockets, calls });
   const drains: Drainable[] = [
@@ -157,10 +174,12 @@ export async function createApp(options: AppOptions): Promise<App> {
     sockets.closeForRestart();
     await new Promise((resolve) => setTimeout(resolve, sockets.size > 0 || !isQuiet ? goodbyeMs : 0));
     await entrance.close();
+    await nodes.stop();
     await http.close();
     hub.stop();
   };
   const listen = async (): Promise<number> => {
+    await nodes.start();
     await http.listen({ host: env.host, port: env.port });
     const address = http.server.address();
     return typeof address === 'object' && address !== null ? address.port : env.port;

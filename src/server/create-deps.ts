@@ -5,7 +5,10 @@ import { DiskReserve, type DiskProbe } from './platform/disk.ts';
 import type { Env } from './platform/env.ts';
 import type { Logger } from './platform/log.ts';
 import { Metrics } from './platform/metrics.ts';
+import { ProcessCounters } from './platform/counters.ts';
 import { RateLimiter } from './platform/rate-limit.ts';
+import { RedisCounters, RedisLimiter } from './platform/redis-limits.ts';
+import type { RedisLink } from './platform/redis.ts';
 import type { Secrets } from './platform/secrets.ts';
 import { AccessTokens } from './platform/tokens.ts';
 import { rateLimits, type RateClass } from '#shared/limits.ts';
@@ -27,12 +30,32 @@ export interface DepsOptions {
   readonly rates?: Record<RateClass, { burst: number; perSecond: number }>;
   /** Free bytes on the data folder's disk; default: not known, so never low. */
   readonly diskProbe?: DiskProbe;
+  /** What the nodes of an instance share; absent where it is one process. */
+  readonly redis?: RedisLink | undefined;
   /** How the log-in slow path waits. */
   readonly sleep?: (ms: number) => Promise<void>;
 }
 
+/** In process, or shared by all nodes with the process's own for when Redis is away. */
+function createLimits({
+  clock,
+  rates = rateLimits,
+  redis,
+  sleep,
+}: DepsOptions): Pick<Deps, 'limiter' | 'lockout'> {
+  const limiter = new RateLimiter(rates, clock);
+  const counters = new ProcessCounters(clock);
+  return {
+    limiter: redis ? new RedisLimiter(redis, rates, limiter) : limiter,
+    lockout: new Lockout({
+      counters: redis ? new RedisCounters(redis, counters) : counters,
+      ...(sleep ? { sleep } : {}),
+    }),
+  };
+}
+
 export function createDeps(options: DepsOptions, live: LivePublisher): Deps {
-  const { env, log, clock, db, secrets, rates, sleep } = options;
+  const { env, log, clock, db, secrets } = options;
   const probe = options.diskProbe ?? (() => Promise.resolve(null));
   const metrics = new Metrics();
   return {
@@ -42,8 +65,7 @@ export function createDeps(options: DepsOptions, live: LivePublisher): Deps {
     db,
     secrets,
     tokens: new AccessTokens({ jwt: secrets.jwt, issuer: env.publicUrl, clock }),
-    limiter: new RateLimiter(rates ?? rateLimits, clock),
-    lockout: new Lockout({ clock, ...(sleep ? { sleep } : {}) }),
+    ...createLimits(options),
     live,
     sends: createSendQueue({ db, log, clock, metrics }),
     presence: new PresenceRegistry(clock, ({ id }, event) =>

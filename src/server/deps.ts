@@ -7,7 +7,7 @@ import type { Database } from './platform/db.ts';
 import type { DiskReserve } from './platform/disk.ts';
 import type { Env } from './platform/env.ts';
 import type { Metrics } from './platform/metrics.ts';
-import type { RateLimiter } from './platform/rate-limit.ts';
+import type { Limiter } from './platform/rate-limit.ts';
 import type { Secrets } from './platform/secrets.ts';
 import type { AccessTokens } from './platform/tokens.ts';
 import type { PresenceRegistry } from './domains/live/presence-registry.ts';
@@ -48,7 +48,7 @@ export interface Deps {
   readonly db: Database;
   readonly secrets: Secrets;
   readonly tokens: AccessTokens;
-  readonly limiter: RateLimiter<RateClass>;
+  readonly limiter: Limiter<RateClass>;
   readonly lockout: Lockout;
   readonly live: LivePublisher;
   /** The write path of the channel log. */

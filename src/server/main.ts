@@ -14,6 +14,7 @@ import { DatabaseLockedError } from './platform/folder-lock.ts';
 import { randomToken } from './platform/ids.ts';
 import { createLogger, type Logger } from './platform/log.ts';
 import { migrate } from './platform/migrate.ts';
+import { RedisLink } from './platform/redis.ts';
 import { loadSecrets } from './platform/secrets.ts';
 
 /** src/server/main.ts and dist/server/main.js both lie two folders below it. */
@@ -27,6 +28,12 @@ async function announce(app: App, env: Env, port: number): Promise<void> {
   say(`Chatalot listens on ${env.host}:${port}. Open ${env.publicUrl}`);
   if (await hasOwner(app.deps.db)) return;
   say(`No owner yet. Set it up once at ${env.publicUrl}/setup#${env.setupToken}`);
+}
+
+/** The way to the other nodes, where there are any. */
+async function openRedis(env: Env, log: Logger): Promise<RedisLink | undefined> {
+  if (!env.redisUrl) return undefined;
+  return RedisLink.open({ url: env.redisUrl, instance: env.publicUrl, clock: systemClock, log });
 }
 
 function stopOnSignals(app: App, db: Database): void {
@@ -70,7 +77,9 @@ async function main(): Promise<void> {
     const secrets = await loadSecrets(env);
     const clientDir = existsSync(env.clientDir) ? env.clientDir : undefined;
     const diskProbe = folderProbe(env.dataDir);
-    const app = await createApp({ env, log, clock: systemClock, db, secrets, clientDir, diskProbe });
+    const redis = await openRedis(env, log);
+    const rest = { clock: systemClock, secrets, clientDir, diskProbe, redis };
+    const app = await createApp({ env, log, db, ...rest });
     app.deps.metrics.addProcess();
     const schedule = startJobs(app.deps, jobs);
     app.drains.unshift({ name: 'jobs', drain: () => schedule.stop() });

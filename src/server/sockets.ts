@@ -1,5 +1,5 @@
 // Open sockets of this node by session. A socket lives by its session row: revoked, it is closed at once; every
-// minute the rows are read again, so that a revocation by another node counts too.
+// minute the rows are read again, whatever was heard. The limits per account and device are each node's own.
 import type { WebSocket } from 'ws';
 import { CLOSE_REVOKED, CLOSE_RESTART } from './platform/live-hub.ts';
 import { AppError } from '#shared/errors.ts';
@@ -17,6 +17,7 @@ export interface OpenSocket {
 export class SocketRegistry {
   readonly #bySession = new Map<SessionId, Set<OpenSocket>>();
   readonly #byAccount = new Map<AccountId, Set<OpenSocket>>();
+  onBound: ((sessionId: SessionId, deviceId: DeviceId) => void) | null = null;
 
   /** Takes a socket in until it closes. Throws `limit_reached` over 32 per account or 8 per device. */
   admit(socket: WebSocket, actor: Actor): OpenSocket {
@@ -45,7 +46,14 @@ export class SocketRegistry {
     return [...this.#bySession.keys()];
   }
 
+  /** Every socket of this session acts for the device from now on; `onBound` tells other nodes. */
   bindDevice(sessionId: SessionId, deviceId: DeviceId): void {
+    this.boundElsewhere(sessionId, deviceId);
+    this.onBound?.(sessionId, deviceId);
+  }
+
+  /** Another node bound the session to a device. */
+  boundElsewhere(sessionId: SessionId, deviceId: DeviceId): void {
     for (const open of this.#bySession.get(sessionId) ?? []) open.actor = { ...open.actor, deviceId };
   }
 
@@ -75,7 +83,7 @@ export class SocketRegistry {
     for (const sessionId of asked) {
       const row = rows.get(sessionId);
       if (!row) this.closeSession(sessionId);
-      else if (row.deviceId) this.bindDevice(sessionId, row.deviceId);
+      else if (row.deviceId) this.boundElsewhere(sessionId, row.deviceId);
     }
   }
 }

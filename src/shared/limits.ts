@@ -134,6 +134,8 @@ export const limits = {
   /** Rows of a page of the export, and how much of a channel's log one page looks through. */
   exportPage: 500,
   exportStretch: 5000,
+  /** How often a node that cannot reach the others brings its sockets up to date from the database. */
+  aloneResyncMs: 10 * SECOND,
   httpBodyBytes: 9 * 1024 * 1024,
 } as const;
 

@@ -8,6 +8,7 @@ import * as z from 'zod';
 /** Variables that may be given as `NAME_FILE`. */
 const SECRETS = [
   'DATABASE_URL',
+  'REDIS_URL',
   'JWT_KEY',
   'FRANKING_KEY',
   'KDF_FAKE_KEY',
@@ -64,6 +65,10 @@ const schema = z.object({
     .regex(/^postgres(ql)?:\/\//, 'must be a postgres:// address')
     .optional(),
   DATABASE_POOL: z.coerce.number().int().min(2).max(100).default(12),
+  REDIS_URL: z
+    .string()
+    .regex(/^rediss?:\/\//, 'must be a redis:// or rediss:// address')
+    .optional(),
   DATA_DIR: z.string().default('./data'),
   CLIENT_DIR: z.string().default('./dist/client'),
   MIGRATIONS_DIR: z.string().default('./prisma/migrations'),
@@ -103,6 +108,8 @@ export interface Env {
   readonly allowedOrigins: readonly string[];
   readonly databaseUrl: string | undefined;
   readonly databasePool: number;
+  /** Set: this process is one of the nodes that share the database and this Redis. */
+  readonly redisUrl: string | undefined;
   /** Absolute paths. */
   readonly dataDir: string;
   readonly clientDir: string;
@@ -148,6 +155,12 @@ export function parseEnv(source: Source, root = process.cwd()): Env {
   const faults: string[] = [];
   const parsed = schema.safeParse(collect(source, faults));
   for (const issue of parsed.error?.issues ?? []) faults.push(`${issue.path.join('.')}: ${issue.message}`);
+  if (parsed.data?.REDIS_URL && !parsed.data.DATABASE_URL)
+    faults.push(
+      'REDIS_URL: several nodes need one PostgreSQL: set DATABASE_URL too (the same on every node)',
+    );
+  if (parsed.data?.REDIS_URL && !parsed.data.PUBLIC_URL)
+    faults.push('REDIS_URL: nodes find one another by PUBLIC_URL: set it (the same on every node)');
   if (!parsed.success || faults.length > 0) throw new EnvError(faults);
   const vars = parsed.data;
   const publicUrl = vars.PUBLIC_URL ?? `http://localhost:${vars.PORT}`;
@@ -161,6 +174,7 @@ export function parseEnv(source: Source, root = process.cwd()): Env {
     allowedOrigins: [...new Set([publicUrl, ...local, ...vars.ALLOWED_ORIGINS])],
     databaseUrl: vars.DATABASE_URL,
     databasePool: vars.DATABASE_POOL,
+    redisUrl: vars.REDIS_URL,
     dataDir: resolve(vars.DATA_DIR),
     clientDir: resolve(root, vars.CLIENT_DIR),
     migrationsDir: resolve(root, vars.MIGRATIONS_DIR),

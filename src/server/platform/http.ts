@@ -18,8 +18,8 @@ const YEAR_S = 31_536_000;
 export interface HttpAppOptions {
   readonly env: Pick<Env, 'allowedOrigins' | 'secureCookies'>;
   readonly log: Logger;
-  /** Named conditions: false means it cannot serve; 'degraded' that it does, with less than everything. */
-  readonly ready: () => Promise<Readonly<Record<string, boolean | 'degraded'>>>;
+  /** Named conditions: false means it cannot serve; words, that it does with less than everything. */
+  readonly ready: () => Promise<Readonly<Record<string, boolean | 'degraded' | 'down'>>>;
   readonly metrics?: Pick<Metrics, 'httpDone'>;
   /** Bytes. */
   readonly bodyLimit?: number;
@@ -93,7 +93,7 @@ function addHealth(app: FastifyInstance, ready: HttpAppOptions['ready']): void {
     const checks = await ready();
     const states = Object.values(checks);
     const isReady = states.every((state) => state !== false);
-    const status = states.includes('degraded') ? 'degraded' : 'ok';
+    const status = states.every((state) => state === true) ? 'ok' : 'degraded';
     return reply.code(isReady ? 200 : 503).send({ status: isReady ? status : 'unavailable', checks });
   });
 }

@@ -1,5 +1,5 @@
-// Token buckets, one per class and key: `burst` at once, then `perSecond`. In process; answers are promises so that
-// a shared store can take its place on many nodes.
+// Token buckets, one per class and key: `burst` at once, then `perSecond`. In process; on many nodes the buckets of
+// redis-limits.ts take their place.
 import type { Clock } from './clock.ts';
 import { systemClock } from './clock.ts';
 
@@ -12,6 +12,11 @@ export interface RateLimit {
 
 export type RateVerdict =
   { readonly allowed: true } | { readonly allowed: false; readonly retryAfterMs: number };
+
+export interface Limiter<Class extends string> {
+  /** Takes `cost` tokens from the bucket of `key`, or says in how many milliseconds there will be enough. */
+  take(cls: Class, key: string, cost?: number): Promise<RateVerdict>;
+}
 
 interface Bucket {
   tokens: number;
@@ -28,7 +33,7 @@ function sweep(buckets: Map<string, Bucket>, limit: RateLimit, now: number): voi
   }
 }
 
-export class RateLimiter<Class extends string> {
+export class RateLimiter<Class extends string> implements Limiter<Class> {
   readonly #limits: Readonly<Record<Class, RateLimit>>;
   readonly #clock: Clock;
   readonly #buckets = new Map<Class, Map<string, Bucket>>();
@@ -38,7 +43,6 @@ export class RateLimiter<Class extends string> {
     this.#clock = clock;
   }
 
-  /** Takes `cost` tokens from the bucket of `key`, or says in how many milliseconds there will be enough. */
   async take(cls: Class, key: string, cost = 1): Promise<RateVerdict> {
     const limit = this.#limits[cls];
     const buckets = this.#bucketsOf(cls);

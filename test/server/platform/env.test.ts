@@ -51,6 +51,15 @@ describe('parseEnv', () => {
     expect(env.trustProxy).toEqual(['127.0.0.0/8', '::1/128', '10.1.2.3/32', 'fd00::/8']);
   });
 
+  it('takes several nodes only with what they must share', () => {
+    const shared = { DATABASE_URL: 'postgres://db/chat', PUBLIC_URL: 'https://chat.example' };
+    expect(parseEnv({ ...shared, REDIS_URL: 'rediss://:hunter2@cache:6380' }).redisUrl).toMatch(/^rediss:/);
+    const message = faultOf({ REDIS_URL: 'redis://:hunter2@cache' });
+    expect(message).toMatch(/REDIS_URL: .*PostgreSQL.*DATABASE_URL[\s\S]*REDIS_URL: .*PUBLIC_URL/);
+    expect(faultOf({ ...shared, REDIS_URL: 'http://:hunter2@cache' })).toMatch(/REDIS_URL: must be/);
+    expect(message).not.toContain('hunter2');
+  });
+
   it('names every fault at once and never a value that is secret', () => {
     const message = faultOf({
       PORT: '70000',

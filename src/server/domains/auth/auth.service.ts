@@ -53,8 +53,8 @@ export async function isAvailable(
 }
 
 /** Throws `locked_out` while this address must not try this name. */
-export function requireUnlocked(deps: Deps, name: string, address: string): void {
-  const retryAfterMs = deps.lockout.lockedForMs(name, address);
+export async function requireUnlocked(deps: Deps, name: string, address: string): Promise<void> {
+  const retryAfterMs = await deps.lockout.lockedForMs(name, address);
   if (retryAfterMs > 0) throw new AppError({ code: 'locked_out', retryAfterMs });
 }
 
@@ -69,17 +69,17 @@ export interface LoginInput {
 export async function login(deps: Deps, request: RequestInfo, input: LoginInput): Promise<IssuedSession> {
   const { username } = input;
   const address = addressKey(request.address);
-  requireUnlocked(deps, username, address);
+  await requireUnlocked(deps, username, address);
   const row = await findCredentialByName(deps.db, username);
   const token = hashRefreshToken(input.refreshToken ?? '');
   const isKnown = await knowsBrowser(deps.db, row?.accountId ?? null, token);
   await deps.lockout.slowDown(username, isKnown);
   const isRight = await verifyLoginSecret(row?.secretHash ?? null, decodeBytes(input.loginSecret));
   if (!row || !isRight) {
-    deps.lockout.fail(username, address);
+    await deps.lockout.fail(username, address);
     throw new AppError({ code: 'bad_credentials' });
   }
-  deps.lockout.succeed(username, address);
+  await deps.lockout.succeed(username, address);
   if (row.isSuspended) throw forbidden('suspended');
   const origin = { userAgent: request.userAgent, address: request.address };
   return transaction(deps.db, (tx) =>
@@ -111,11 +111,11 @@ export async function getVault(
   const row = await findVault(deps.db, actor.accountId);
   if (!row) throw new AppError({ code: 'bad_credentials' });
   const address = addressKey(request.address);
-  requireUnlocked(deps, row.username, address);
+  await requireUnlocked(deps, row.username, address);
   if (!(await verifyLoginSecret(row.secretHash, decodeBytes(input.loginSecret)))) {
-    deps.lockout.fail(row.username, address);
+    await deps.lockout.fail(row.username, address);
     throw new AppError({ code: 'bad_credentials' });
   }
-  deps.lockout.succeed(row.username, address);
+  await deps.lockout.succeed(row.username, address);
   return { vault: encodeBytes(row.vault), vaultVersion: row.vaultVersion, accountId: actor.accountId };
 }

@@ -42,12 +42,12 @@ export async function requirePassword(
   const row = await findCredentialOf(deps.db, { accountId: caller.actor.accountId });
   if (!row) throw badCredentials();
   const address = addressKey(caller.request.address);
-  requireUnlocked(deps, row.username, address);
+  await requireUnlocked(deps, row.username, address);
   if (!(await verifyLoginSecret(row.secretHash, decodeBytes(loginSecret)))) {
-    deps.lockout.fail(row.username, address);
+    await deps.lockout.fail(row.username, address);
     throw badCredentials();
   }
-  deps.lockout.succeed(row.username, address);
+  await deps.lockout.succeed(row.username, address);
   return row;
 }
 

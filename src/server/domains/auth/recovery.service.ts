@@ -28,15 +28,15 @@ async function requireCode(
 ): Promise<StoredCredential> {
   const name = lockoutName(input.username);
   const address = addressKey(request.address);
-  requireUnlocked(deps, name, address);
+  await requireUnlocked(deps, name, address);
   const row = await findCredentialOf(deps.db, { username: input.username });
   await deps.lockout.slowDown(name, false);
   const isRight = await verifyLoginSecret(row?.recoveryHash ?? null, decodeBytes(input.recoveryAuth));
   if (!row || !isRight) {
-    deps.lockout.fail(name, address);
+    await deps.lockout.fail(name, address);
     throw new AppError({ code: 'bad_credentials' });
   }
-  deps.lockout.succeed(name, address);
+  await deps.lockout.succeed(name, address);
   if (row.isSuspended) throw forbidden('suspended');
   return row;
 }
@@ -86,7 +86,7 @@ export async function recover(
     return createSession(tx, deps, { accountId, deviceId: null, origin });
   });
   // The new password is right here: wrong ones typed before it say nothing any more.
-  deps.lockout.succeed(input.username, addressKey(request.address));
+  await deps.lockout.succeed(input.username, addressKey(request.address));
   deps.log.info('account.recovered', { accountId });
   return session;
 }

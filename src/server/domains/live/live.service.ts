@@ -18,13 +18,17 @@ async function audienceTopics(q: Queryable, accountId: AccountId): Promise<Set<s
   return new Set([...communityIds.map(topics.community), ...channelIds.map(topics.channel)]);
 }
 
+/** Whether membership decides who is in the topic. */
+export const isAudience = (topic: string): boolean => /^(community|channel):/.test(topic);
+
 /**
- * Joins what the account may hear now. Membership may change while we read it, so we read until two reads agree:
- * a removal committed before the second read is seen by it, one committed later finds the connection joined.
+ * Joins what the account may hear now and leaves the rest. Membership may change while we read it, so we read until
+ * two reads agree: a removal committed before the second read is seen by it, one committed later finds the
+ * connection joined.
  */
-async function joinAudiences(deps: Deps, connection: Connection): Promise<void> {
+export async function joinAudiences(deps: Deps, connection: Connection): Promise<void> {
   const { accountId } = connection.data;
-  let joined = new Set<string>();
+  let joined = new Set([...connection.topics].filter(isAudience));
   for (;;) {
     const wanted = await audienceTopics(deps.db, accountId);
     const gone = [...joined].filter((topic) => !wanted.has(topic));

@@ -1,5 +1,6 @@
-// Presence by interest, in memory: who is connected here, who watches whom. Changes are coalesced for 2 s and go
-// only to connections that watch the account; nobody hears of a whole community. Invisible reads as offline.
+// Presence by interest, in memory: who is connected here or on another node, who watches whom. Changes are coalesced
+// for 2 s and go only to connections that watch the account; nobody hears of a whole community. Invisible reads as
+// offline. Other nodes are told who is here.
 import type { Clock } from '../../platform/clock.ts';
 import type { LiveConnection } from '../../platform/live-hub.ts';
 import type { LiveEvent } from '#shared/events.ts';
@@ -7,6 +8,7 @@ import type { AccountId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
 import type { Presence, PresenceChoice, PresenceEntry } from '#shared/users.ts';
 import type { ConnectionData } from '../../topics.ts';
+import { PresenceElsewhere, type PresentEntry } from './presence-elsewhere.ts';
 
 export type Connection = LiveConnection<LiveEvent, ConnectionData>;
 
@@ -17,6 +19,13 @@ type Tell = (connection: Connection, event: LiveEvent) => void;
 export interface Watch {
   readonly connection: Connection;
   readonly accountId: AccountId;
+}
+
+/** Tells the other nodes. */
+export interface PresenceAnnouncer {
+  /** Who is here now or no more. */
+  present(entries: readonly PresentEntry[]): void;
+  chose(accountId: AccountId, choice: PresenceChoice): void;
 }
 
 interface Person {
@@ -34,6 +43,10 @@ export class PresenceRegistry {
   readonly #watched = new Map<Connection, Set<AccountId>>();
   readonly #bySocket = new WeakMap<object, Connection>();
   readonly #changed = new Set<AccountId>();
+  readonly #elsewhere = new PresenceElsewhere();
+  /** Changed here since other nodes were told. */
+  readonly #news = new Set<AccountId>();
+  #announcer: PresenceAnnouncer | null = null;
 
   constructor(clock: Clock, tell: Tell) {
     this.#clock = clock;
@@ -46,7 +59,7 @@ export class PresenceRegistry {
     this.#bySocket.set(socket, connection);
     const person = this.#people.get(accountId) ?? { connections: new Set(), choice, goneAt: null };
     this.#people.set(accountId, person);
-    if (person.connections.size === 0) this.#changed.add(accountId);
+    if (person.connections.size === 0 || person.choice !== choice) this.#noteHere(accountId);
     person.connections.add(connection);
     person.choice = choice;
     person.goneAt = null;
@@ -66,17 +79,41 @@ export class PresenceRegistry {
   }
 
   choose(accountId: AccountId, choice: PresenceChoice): void {
+    this.heardChoice(accountId, choice);
+    this.#announcer?.chose(accountId, choice);
+  }
+
+  /** The choice was made here or on another node: it counts wherever the account is connected. */
+  heardChoice(accountId: AccountId, choice: PresenceChoice): void {
     const person = this.#people.get(accountId);
-    if (!person || person.choice === choice) return;
-    person.choice = choice;
-    this.#changed.add(accountId);
+    const isNews = this.#elsewhere.choose(accountId, choice) || (person && person.choice !== choice);
+    if (person) person.choice = choice;
+    if (isNews) this.#changed.add(accountId);
+  }
+
+  announceTo(announcer: PresenceAnnouncer): void {
+    this.#announcer = announcer;
+  }
+
+  /** Everybody who is here, for a node that does not know. */
+  here(): PresentEntry[] {
+    return [...this.#people].map(([accountId, { choice }]) => [accountId, choice]);
+  }
+
+  /** Another node says who is there; `isWhole`: and nobody else. */
+  heardFrom(nodeId: string, entries: readonly PresentEntry[], isWhole: boolean): void {
+    for (const accountId of this.#elsewhere.apply(nodeId, entries, isWhole)) this.#changed.add(accountId);
+  }
+
+  /** The node is gone, and who was there with it. */
+  lostNode(nodeId: string): void {
+    this.heardFrom(nodeId, [], true);
   }
 
   /** What others see of an account. */
   presenceOf(accountId: AccountId): Presence {
-    const person = this.#people.get(accountId);
-    if (!person) return 'offline';
-    return person.choice === 'invisible' ? 'offline' : person.choice;
+    const choice = this.#people.get(accountId)?.choice ?? this.#elsewhere.choiceOf(accountId);
+    return choice === null || choice === 'invisible' ? 'offline' : choice;
   }
 
   /** Replaces what a connection watches and answers the present state. */
@@ -129,6 +166,7 @@ export class PresenceRegistry {
   /** Ends graces that ran out and tells watchers what changed since the last call. */
   flush(): void {
     this.#expire();
+    this.#announce();
     const news = new Map<Connection, PresenceEntry[]>();
     for (const accountId of this.#changed) {
       const entry = { accountId, presence: this.presenceOf(accountId) };
@@ -147,8 +185,21 @@ export class PresenceRegistry {
     for (const [accountId, person] of this.#people) {
       if (person.goneAt === null || person.goneAt > over) continue;
       this.#people.delete(accountId);
-      this.#changed.add(accountId);
+      this.#noteHere(accountId);
     }
+  }
+
+  #noteHere(accountId: AccountId): void {
+    this.#changed.add(accountId);
+    if (this.#announcer) this.#news.add(accountId);
+  }
+
+  #announce(): void {
+    if (this.#news.size === 0) return;
+    this.#announcer?.present(
+      [...this.#news].map((accountId) => [accountId, this.#people.get(accountId)?.choice ?? null]),
+    );
+    this.#news.clear();
   }
 
   /** Flushes every 2 s until the returned function is called. */
