@@ -109,6 +109,7 @@ export {
   backupId,
   leastBackupCount,
   openBackupEntry,
+  parseBackupManifest,
   proveBackup,
   sealBackupEntry,
   signBackupManifest,

@@ -6,6 +6,9 @@ import type { AccountLog, ClaimResult, PrekeyStatus } from '#shared/devices.ts';
 import type { AccountId, ChannelId, DeviceId, DeviceRef, EventId, SessionId } from '#shared/ids.ts';
 import type { MailboxPacket, OutgoingPacket } from '#shared/mailbox.ts';
 import type { ChannelEvent, EventClass } from '#shared/messages.ts';
+import type { BackupApi } from './backup-protocol.ts';
+
+export type { BackupRefusal, BackupStep, BackupView } from './backup-protocol.ts';
 
 /** What a person wrote or did, before encryption and after verification. */
 export type Content =
@@ -28,6 +31,7 @@ export type PendingReason =
   | 'key_missing' // the sender's key did not arrive yet; it can be asked for
   | 'cert_missing' // fetch the chain's certificate (`chainId`), then decrypt again
   | 'log_missing' // fetch the sender's account log, then decrypt again
+  | 'restoring' // from before this device, and its backup is not read yet
   | 'identity_hold'; // the sender's identity changed; a person must look
 export type WithheldReason = 'not_member' | 'not_shareable' | 'revoked' | 'too_old';
 export type FailedReason =
@@ -163,7 +167,7 @@ export interface IdentityView {
   readonly devices: readonly DeviceView[];
 }
 
-export interface CryptoApi {
+export interface CryptoApi extends BackupApi {
   // ---- Getting in
   /** New account, first device, vault and recovery code; held in memory until `adopt`. Argon2id: takes seconds. */
   prepareAccount(input: { password: string; now: number }): Promise<PreparedAccount>;

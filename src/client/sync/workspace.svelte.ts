@@ -8,6 +8,7 @@ import type { IdentityAlarm } from '#client/crypto/protocol.ts';
 import { unowned } from '#client/lib/unowned.svelte.ts';
 import type { LiveEvent } from '#shared/events.ts';
 import type { AccountId, ChannelId, CommunityId, EventId } from '#shared/ids.ts';
+import { Backup } from './backup.svelte.ts';
 import { ChannelLog } from './channel-log.svelte.ts';
 import { Keys } from './keys.ts';
 import { Members } from './members.svelte.ts';
@@ -41,6 +42,7 @@ export class Workspace {
   readonly typing: Typing;
   readonly keys: Keys;
   readonly outbox: Outbox;
+  readonly backup: Backup;
   readonly live: LiveConnection;
   readonly alarms = new SvelteMap<AccountId, IdentityAlarm>();
   readonly notices = new SvelteMap<ChannelId, readonly ReaderNotice[]>();
@@ -78,12 +80,20 @@ export class Workspace {
       onAlarm: (alarm) => void this.alarms.set(alarm.accountId, alarm),
       onReaders: (channelId, change) => this.#noteReaders(channelId, change),
     });
+    this.backup = new Backup({
+      crypto: crypto.api,
+      api,
+      keys: this.keys,
+      now,
+      onKeys: () => this.#retryAll(),
+    });
     this.outbox = new Outbox({
       crypto: crypto.api,
       api,
       keys: this.keys,
       now,
       onAccepted: async (channelId, ack) => {
+        this.backup.soon();
         const log = this.#logs.get(channelId);
         await log?.catchUp(ack.seq);
         return !log || log.status !== 'ready' || log.syncedTo >= ack.seq;
@@ -110,12 +120,18 @@ export class Workspace {
 
   start(): void {
     this.live.start();
-    void this.#crypto.leading.then(() => this.keys.lead()).then(() => this.outbox.resume());
+    const lead = async (): Promise<void> => {
+      await this.keys.lead();
+      await this.outbox.resume();
+      if (this.structure.isLoaded) await this.backup.catchUp();
+    };
+    void this.#crypto.leading.then(lead);
   }
 
   close(): void {
     this.live.stop();
     this.outbox.close();
+    this.backup.close();
     clearTimeout(this.#retry);
     for (const timer of this.#asking.values()) clearTimeout(timer);
   }
@@ -162,6 +178,10 @@ export class Workspace {
     );
   }
 
+  #retryAll(): void {
+    for (const log of this.#logs.values()) void log.retryPending();
+  }
+
   #noteReaders(channelId: ChannelId, change: { joined: AccountId[]; left: AccountId[] }): void {
     const line =
       (kind: ReaderNotice['kind']) =>
@@ -190,6 +210,7 @@ export class Workspace {
       await Promise.all([this.people.rewatch(), this.typing.refocus(), this.keys.catchUp()]);
       for (const log of this.#logs.values()) void log.catchUp(this.structure.head(log.channelId).lastSeq);
       await this.outbox.resume();
+      void this.backup.catchUp();
       await this.members.refresh();
     } catch {
       // If the connection went again, the next `live.opened` starts over; if not, this tries once more.
@@ -221,13 +242,13 @@ export class Workspace {
         this.#logs.get(event.event.channelId)?.receive(event.event, event.chainCert);
         break;
       case 'mailbox.received':
-        void this.keys.receive([event.packet]);
+        void this.keys.receive([event.packet]).then(() => this.backup.soon());
         break;
       case 'channel.rekeyed':
         void this.#rekeyed(event.channelId);
         break;
       case 'devices.changed':
-        void this.keys.refreshLogs([{ accountId: event.accountId, headSeq: event.headSeq }]);
+        void this.#devicesChanged(event);
         break;
       case 'prekeys.claimed':
         if (this.keys.isLeader) void this.keys.publishPrekeys().catch(() => undefined);
@@ -256,6 +277,12 @@ export class Workspace {
     if (!this.#logs.has(channelId)) return;
     await this.keys.conversation(channelId).catch(() => undefined);
     await this.keys.distribute(channelId).catch(() => undefined);
+  }
+
+  /** The log of an account grew. Where it is the own one, the backup is named in it again. */
+  async #devicesChanged({ accountId, headSeq }: { accountId: AccountId; headSeq: number }): Promise<void> {
+    await this.keys.refreshLogs([{ accountId, headSeq }]);
+    if (accountId === this.me) this.backup.soon();
   }
 
   async #refetch(communityId: CommunityId): Promise<void> {
