@@ -54,7 +54,7 @@ try {
   printResult({
     bench: 'history',
     database: db.kind,
-    operations: report.operations,
+    recorded: report.operations,
     sent: report.sent,
     repeated: report.repeated,
     findings: report.findings.length,

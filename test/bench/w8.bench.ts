@@ -12,7 +12,7 @@ import { openReaders, openStage, startTraffic, type Stage, type Traffic } from '
 const clients = Number(process.env['BENCH_CLIENTS'] ?? 100);
 const slow = Number(process.env['BENCH_SLOW'] ?? 20);
 const perSecond = 40;
-const textBytes = 6000;
+const textBytes = 3900;
 const phaseMs = Number(process.env['BENCH_PHASE_MS'] ?? 30_000);
 const people = 20;
 

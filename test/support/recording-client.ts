@@ -9,7 +9,7 @@ import type { Sealed } from './messages.ts';
 import { RawSocket, RefusedError } from './raw-socket.ts';
 
 /** Refusals that say nothing about the message: it is sent again. */
-const passing = new Set(['connection', 'draining', 'rate_limited', 'internal', 'disk_low']);
+const passing = new Set(['connection', 'draining', 'rate_limited', 'limit_reached', 'internal', 'disk_low']);
 const GAP = 500;
 
 export interface RecordingOptions {
