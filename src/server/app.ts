@@ -7,6 +7,7 @@ import { processBus, type Bus } from './platform/bus.ts';
 import { RedisBus } from './platform/redis-bus.ts';
 import { CLOSE_RESTART, LiveHub } from './platform/live-hub.ts';
 import { isMigrated } from './platform/migrate.ts';
+import { kinshipOf } from './platform/secrets.ts';
 import { registerStatic } from './platform/static.ts';
 import type { LiveEvent } from '#shared/events.ts';
 import type { AccountId } from '#shared/ids.ts';
@@ -22,7 +23,7 @@ import { partPresence } from './domains/live/presence.service.ts';
 import { readMissing } from './domains/messages/missing-events.service.ts';
 import { createLivePublisher } from './live-publisher.ts';
 import { addMetricsRoute } from './metrics-route.ts';
-import { readouts } from './readouts.ts';
+import { nodeReadouts, readouts } from './readouts.ts';
 import { describeRequest } from './request-info.ts';
 import { appRouter } from './router.ts';
 import { serveSockets } from './socket-server.ts';
@@ -55,9 +56,10 @@ export interface App {
 
 const goodbyeMs = 100;
 
-function createBus({ redis }: AppOptions): Bus<NodeMessage> {
+function createBus({ redis, secrets }: AppOptions): Bus<NodeMessage> {
   if (!redis) return processBus;
-  return new RedisBus({ link: redis, leaseMs: limits.offlineGraceMs, parse: parseNodeMessage });
+  const kinship = kinshipOf(secrets);
+  return new RedisBus({ link: redis, kinship, leaseMs: limits.offlineGraceMs, parse: parseNodeMessage });
 }
 
 function createHub(options: AppOptions): App['hub'] {
@@ -154,6 +156,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     { name: 'sends', drain: () => deps.sends.drain() },
   ];
   deps.metrics.add(...readouts(deps, hub.metrics, () => sockets.size));
+  if (env.redisUrl) deps.metrics.add(...nodeReadouts(bus));
   const stopPresence = deps.presence.start();
   const stopDisk = await deps.disk.start();
 

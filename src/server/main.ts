@@ -14,6 +14,7 @@ import { DatabaseLockedError } from './platform/folder-lock.ts';
 import { randomToken } from './platform/ids.ts';
 import { createLogger, type Logger } from './platform/log.ts';
 import { migrate } from './platform/migrate.ts';
+import { StrangerError } from './platform/redis-bus.ts';
 import { RedisLink } from './platform/redis.ts';
 import { loadSecrets } from './platform/secrets.ts';
 
@@ -95,7 +96,8 @@ async function main(): Promise<void> {
 
 /** What to tell whoever started it; a stack only where there is nothing better to say. */
 function explain(cause: unknown): string {
-  if (cause instanceof EnvError || cause instanceof DatabaseLockedError) return cause.message;
+  if (cause instanceof EnvError || cause instanceof DatabaseLockedError || cause instanceof StrangerError)
+    return cause.message;
   if (!(cause instanceof Error)) return String(cause);
   const isPortTaken = 'code' in cause && cause.code === 'EADDRINUSE';
   if (isPortTaken) return `${cause.message}. Something else listens there: set PORT to another number.`;

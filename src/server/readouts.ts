@@ -1,5 +1,6 @@
 // What /metrics tells beyond the process itself: numbers that live in the hub, the queues, the board and the disk.
 import type { Deps } from './deps.ts';
+import type { Bus } from './platform/bus.ts';
 import type { LiveMetrics } from './platform/live-hub.ts';
 import type { Readout, Reading } from './platform/metrics.ts';
 
@@ -40,6 +41,24 @@ function liveReadouts(live: LiveMetrics, sockets: () => number): Readout[] {
       ],
     },
     ...counters,
+  ];
+}
+
+/** Told only where there may be other nodes. */
+export function nodeReadouts(bus: Pick<Bus<unknown>, 'isUp' | 'peers'>): Readout[] {
+  return [
+    {
+      name: 'chatalot_redis_up',
+      help: 'Whether this node can reach the others through Redis.',
+      kind: 'gauge',
+      read: () => [{ value: bus.isUp ? 1 : 0 }],
+    },
+    {
+      name: 'chatalot_nodes',
+      help: 'Nodes of the instance that live, this one included.',
+      kind: 'gauge',
+      read: () => [{ value: bus.peers + 1 }],
+    },
   ];
 }
 

@@ -1,6 +1,6 @@
 // Two server processes that are one instance: one PostgreSQL, one Redis, the same secrets. The second one's wire to
 // Redis can be cut.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DeviceActor } from '#server/deps.ts';
@@ -32,12 +32,20 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster | n
   const { databaseUrl, people, built = false } = options;
   const redis = await startRedisProcess();
   if (!redis) return null;
-  const dataDir = mkdtempSync(join(tmpdir(), 'chatalot-nodes-'));
+  const folder = mkdtempSync(join(tmpdir(), 'chatalot-nodes-'));
+  const dataDir = join(folder, 'a');
   const wire = await openWire(redis.port);
   const place = await seedPlace({ dataDir, databaseUrl, people, channels: 2 });
-  const node = async (REDIS_URL: string): Promise<ServerProcess> =>
-    startServerProcess({ dataDir, databaseUrl, port: await freePort(), built, env: { REDIS_URL } });
-  const [a, b] = await Promise.all([node(redis.url), node(redisUrl(wire.port))]);
+  cpSync(join(dataDir, 'secrets'), join(folder, 'b', 'secrets'), { recursive: true });
+  const node = async (name: string, REDIS_URL: string): Promise<ServerProcess> =>
+    startServerProcess({
+      dataDir: join(folder, name),
+      databaseUrl,
+      port: await freePort(),
+      built,
+      env: { REDIS_URL },
+    });
+  const [a, b] = await Promise.all([node('a', redis.url), node('b', redisUrl(wire.port))]);
   return {
     place,
     a,
@@ -48,7 +56,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster | n
       await Promise.all([a.end('SIGKILL'), b.end('SIGKILL')]);
       await wire.close();
       await redis.remove();
-      rmSync(dataDir, { recursive: true, force: true });
+      rmSync(folder, { recursive: true, force: true });
     },
   };
 }

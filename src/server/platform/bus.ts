@@ -24,6 +24,8 @@ export interface Bus<M> {
   readonly nodeId: string;
   /** Whether other nodes can be reached; always true without any. */
   readonly isUp: boolean;
+  /** Other nodes that live, as far as is known here. */
+  readonly peers: number;
   /** Tells every other node. Never fails and never waits: what cannot be delivered is noticed by the receivers. */
   publish(lane: Lane, message: M): void;
   /** Begins to listen. Resolves once every node that lives was heard, or after a few seconds without that. */
@@ -35,6 +37,7 @@ export interface Bus<M> {
 export const processBus: Bus<unknown> = {
   nodeId: 'only',
   isUp: true,
+  peers: 0,
   publish: () => undefined,
   start: async () => undefined,
   stop: async () => undefined,

@@ -20,11 +20,27 @@ const codes: Readonly<Record<Lane, string>> = { events: 'e', presence: 'p', pass
 const lanes = new Map(Object.entries(codes).map(([lane, code]) => [code, lane as Lane]));
 const BEAT = 'b';
 
-/** What a beat says; null when it is none of ours. */
-function readCounts(json: string): Counts | null {
+interface Beat extends Counts {
+  readonly kinship: string;
+}
+
+/** A node with the same address and Redis has other secrets. The message is safe to print. */
+export class StrangerError extends Error {
+  constructor() {
+    super(
+      'Another node of this instance (same PUBLIC_URL, same Redis) has other secrets: what one signs the other would ' +
+        'refuse. Give every node the same JWT_KEY, FRANKING_KEY and KDF_FAKE_KEY (docs/self-hosting.md, "Several nodes").',
+    );
+    this.name = 'StrangerError';
+  }
+}
+
+/** What a beat says; null when it is none. */
+function readBeat(json: string): Beat | null {
   try {
-    const { events, presence } = JSON.parse(json) as Partial<Record<CountedLane, unknown>>;
-    return typeof events === 'number' && typeof presence === 'number' ? { events, presence } : null;
+    const { events, presence, kinship } = JSON.parse(json) as Partial<Record<keyof Beat, unknown>>;
+    const isBeat = typeof events === 'number' && typeof presence === 'number' && typeof kinship === 'string';
+    return isBeat ? { events, presence, kinship } : null;
   } catch {
     return null;
   }
@@ -32,6 +48,8 @@ function readCounts(json: string): Counts | null {
 
 export interface RedisBusOptions<M> {
   readonly link: RedisLink;
+  /** The same on all nodes that may work together; anything else is another instance's. */
+  readonly kinship: string;
   /** Milliseconds without a sign after which a node is lost. */
   readonly leaseMs: number;
   /** Checks what came in; null when it is no message of this version. */
@@ -49,6 +67,7 @@ export class RedisBus<M> implements Bus<M> {
   #isHandling = false;
   #unanswered = 0;
   #isUp = false;
+  #hasMetStranger = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: RedisBusOptions<M>) {
@@ -64,6 +83,10 @@ export class RedisBus<M> implements Bus<M> {
 
   get isUp(): boolean {
     return this.#isUp;
+  }
+
+  get peers(): number {
+    return this.#peers.size;
   }
 
   publish(lane: Lane, message: M): void {
@@ -85,6 +108,7 @@ export class RedisBus<M> implements Bus<M> {
     }
     // Every node that lives beats once in this time, and is known before anybody listens here.
     if (this.#isUp) await sleep(BEAT_MS * 1.5);
+    if (this.#hasMetStranger) throw new StrangerError();
     this.#peers.settle();
     if (!this.#isUp) this.#options.link.log.warn('redis.down');
   }
@@ -112,7 +136,9 @@ export class RedisBus<M> implements Bus<M> {
   }
 
   #beat(): void {
-    this.#say(`${this.nodeId} ${BEAT} 0 ${JSON.stringify(this.#sent)}`);
+    this.#say(
+      `${this.nodeId} ${BEAT} 0 ${JSON.stringify({ ...this.#sent, kinship: this.#options.kinship })}`,
+    );
   }
 
   /** What does not arrive leaves a gap in the numbers, which receivers notice. */
@@ -137,8 +163,9 @@ export class RedisBus<M> implements Bus<M> {
       return this.#turn(true);
     }
     if (code === BEAT) {
-      const counts = readCounts(json);
-      if (counts) this.#peers.beat(from, counts);
+      const beat = readBeat(json);
+      if (beat && beat.kinship !== this.#options.kinship) return this.#meetStranger();
+      if (beat) this.#peers.beat(from, beat);
       return;
     }
     const lane = lanes.get(code);
@@ -147,6 +174,11 @@ export class RedisBus<M> implements Bus<M> {
     if (this.#waiting.length >= MAX_WAITING) return this.#overflow();
     this.#waiting.push({ from, lane, json });
     if (!this.#isHandling) void this.#handle();
+  }
+
+  #meetStranger(): void {
+    if (!this.#hasMetStranger) this.#options.link.log.error('bus.stranger');
+    this.#hasMetStranger = true;
   }
 
   #overflow(): void {

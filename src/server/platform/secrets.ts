@@ -1,6 +1,7 @@
 // The secrets the product needs: taken from the configuration, or made on first start and kept in
 // DATA_DIR/secrets, readable by the server's user alone.
 import {
+  createHmac,
   createPrivateKey,
   createPublicKey,
   generateKeyPairSync,
@@ -56,6 +57,13 @@ async function keyBytes(folder: string, name: string): Promise<Uint8Array> {
   if (bytes.length !== KEY_BYTES)
     throw new Error(`secrets/${name} is damaged: it must hold ${KEY_BYTES} bytes`);
   return new Uint8Array(bytes);
+}
+
+/** The same for the same secrets, and tells nothing of them: nodes of one instance compare it. */
+export function kinshipOf({ jwt, frankingKey, kdfFakeKey }: Secrets): string {
+  const publicKey = jwt.publicKey.export({ type: 'spki', format: 'der' });
+  const inner = createHmac('sha256', frankingKey).update(publicKey).digest();
+  return createHmac('sha256', kdfFakeKey).update(inner).digest('base64url').slice(0, 16);
 }
 
 /** Loads every secret, making those that are missing. @throws Error when one is damaged */

@@ -109,7 +109,8 @@ describe.skipIf(findRedis() === undefined)('over Redis', { timeout: 90_000 }, ()
       const value: unknown = JSON.parse(json);
       return typeof value === 'number' ? value : null;
     };
-    const bus = (link: RedisLink) => new RedisBus<number>({ link, leaseMs: 30_000, parse });
+    const bus = (link: RedisLink, kinship = 'kin') =>
+      new RedisBus<number>({ link, kinship, leaseMs: 30_000, parse });
     const [sender, receiver] = [bus(near), bus(far)];
     const heard: number[] = [];
     const missed: string[] = [];
@@ -147,6 +148,10 @@ describe.skipIf(findRedis() === undefined)('over Redis', { timeout: 90_000 }, ()
     await expect.poll(() => [turns, missed], patient).toEqual([[true, false, true], ['events']]);
     sender.publish('events', 101);
     await expect.poll(() => heard.slice(40), patient).toEqual([101]);
-    await Promise.all([sender.stop(), receiver.stop()]);
+    expect([sender.peers, receiver.peers]).toEqual([1, 1]);
+    const stranger = bus(await open(redis.url), 'not ours');
+    await expect(stranger.start(deaf)).rejects.toThrow('has other secrets');
+    expect(sender.peers).toBe(1);
+    await Promise.all([sender, receiver, stranger].map((one) => one.stop()));
   });
 });
