@@ -5,7 +5,7 @@ import type { MadePassword, MadeRecovery } from '#client/crypto/protocol.ts';
 import { estimatePassword } from '#client/lib/password-strength.ts';
 import { usernameSchema } from '#shared/auth.ts';
 import { limits } from '#shared/limits.ts';
-import type { CodeSteps } from './code-steps.ts';
+import type { CodeSteps } from '#client/ui/code-steps.ts';
 import { entryFailure, type EntryFailure, type Session } from './session.svelte.ts';
 
 type RecoveryStep = 'ask' | 'code' | 'retype' | 'done';

@@ -3,7 +3,7 @@
 import { estimatePassword } from '#client/lib/password-strength.ts';
 import { displayNameSchema, usernameSchema } from '#shared/auth.ts';
 import { limits } from '#shared/limits.ts';
-import type { CodeSteps } from './code-steps.ts';
+import type { CodeSteps } from '#client/ui/code-steps.ts';
 import { entryFailure, type EntryFailure, type Registration, type Session } from './session.svelte.ts';
 
 export type RegistrationStep = 'account' | 'code' | 'retype' | 'done';

@@ -1,6 +1,6 @@
 // A new recovery code: password, then the code shown once and typed back in part, then the server swaps it.
 import type { MadeRecovery } from '#client/crypto/protocol.ts';
-import type { CodeSteps } from '#client/features/session/code-steps.ts';
+import type { CodeSteps } from '#client/ui/code-steps.ts';
 import { AccountForm } from './account-form.svelte.ts';
 
 export class NewCodeForm extends AccountForm implements CodeSteps {
