@@ -16,6 +16,7 @@ import type { Deps, LivePublisher } from './deps.ts';
 import { PresenceRegistry } from './domains/live/presence-registry.ts';
 import { TypingRegistry } from './domains/live/typing-registry.ts';
 import { createSendQueue } from './domains/messages/send-queue.ts';
+import { createSessionLookup } from './domains/sessions/session-lookup.ts';
 import { JobBoard } from './job-board.ts';
 import { Lockout } from './lockout.ts';
 
@@ -67,6 +68,7 @@ export function createDeps(options: DepsOptions, live: LivePublisher): Deps {
     tokens: new AccessTokens({ jwt: secrets.jwt, issuer: env.publicUrl, clock }),
     ...createLimits(options),
     live,
+    sessions: createSessionLookup({ db, clock }),
     sends: createSendQueue({ db, log, clock, metrics }),
     presence: new PresenceRegistry(clock, ({ id }, event) =>
       live.publish({ to: 'connection', connectionId: id }, event),

@@ -12,6 +12,7 @@ import type { Secrets } from './platform/secrets.ts';
 import type { AccessTokens } from './platform/tokens.ts';
 import type { PresenceRegistry } from './domains/live/presence-registry.ts';
 import type { TypingRegistry } from './domains/live/typing-registry.ts';
+import type { SessionLookup } from './domains/sessions/session-lookup.ts';
 import type { SendQueue } from './domains/messages/send-queue.ts';
 import type { Audience, LiveEvent, LiveEventOf } from '#shared/events.ts';
 import type { AccountId, ChannelId, CommunityId, DeviceId, SessionId } from '#shared/ids.ts';
@@ -51,6 +52,8 @@ export interface Deps {
   readonly limiter: Limiter<RateClass>;
   readonly lockout: Lockout;
   readonly live: LivePublisher;
+  /** Which sessions may act now. */
+  readonly sessions: SessionLookup;
   /** The write path of the channel log. */
   readonly sends: SendQueue;
   readonly presence: PresenceRegistry;

@@ -16,7 +16,7 @@ import type { Calls } from './calls.ts';
 import type { Context } from './context.ts';
 import type { Deps } from './deps.ts';
 import { touchDevices } from './domains/devices/devices.service.ts';
-import { recheckSessions } from './domains/sessions/sessions.service.ts';
+import { findActiveSession, recheckSessions } from './domains/sessions/sessions.service.ts';
 import type { ConnectionData } from './topics.ts';
 import { describeRequest } from './request-info.ts';
 import { appRouter } from './router.ts';
@@ -102,8 +102,7 @@ export function serveSockets(server: Server, options: SocketServerOptions): { cl
       if (res.readyState !== res.OPEN) throw new AppError({ code: 'unauthenticated' });
       const open = sockets.admit(res, actor);
       // Asked again now that a revocation would find the socket: one between the two would have missed it.
-      const stillActive = await recheckSessions(deps, [actor.sessionId]);
-      if (stillActive.length === 0) throw new AppError({ code: 'session_revoked' });
+      if (!(await findActiveSession(deps, actor.sessionId))) throw new AppError({ code: 'session_revoked' });
       waiting.end(res);
       if (actor.deviceId) await touchDevices(deps, [actor.deviceId]);
       return contextOf(options, open, req);

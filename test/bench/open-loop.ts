@@ -17,6 +17,17 @@ export async function until(holds: () => boolean, withinMs: number): Promise<boo
   return holds();
 }
 
+const AT_ONCE = 16;
+
+/** Calls `open` for 0 … count - 1, several at once. */
+export async function openAll(count: number, open: (at: number) => Promise<void>): Promise<void> {
+  let next = 0;
+  const work = async (): Promise<void> => {
+    while (next < count) await open(next++);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+}
+
 /** Calls `send` for every message of the plan with its number and planned time; says how late the generator was. */
 export async function openLoop(
   { perSecond, seconds }: Plan,

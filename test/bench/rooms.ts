@@ -3,7 +3,7 @@
 import { performance } from 'node:perf_hooks';
 import { cpuBetween, type Child, type Cpu } from './child.ts';
 import { Latencies } from './latency.ts';
-import { openLoop, until, type Plan } from './open-loop.ts';
+import { openAll, openLoop, until, type Plan } from './open-loop.ts';
 import type { Counts, StageReady } from './stage.ts';
 import { readAppended, subscribeRelay, subscribeServer } from './subscribers.ts';
 
@@ -38,17 +38,7 @@ export interface RoomsSide {
   counts(): Promise<Counts>;
 }
 
-const CONNECT_AT_ONCE = 16;
 const NO_COUNTS: Counts = { commits: 0, sends: 0, syncs: 0 };
-
-/** Opens `count` sockets, several at once. */
-async function openAll(count: number, open: (at: number) => Promise<void>): Promise<void> {
-  let next = 0;
-  const work = async (): Promise<void> => {
-    while (next < count) await open(next++);
-  };
-  await Promise.all(Array.from({ length: CONNECT_AT_ONCE }, work));
-}
 
 /** A socket per person on our server. */
 export async function openRooms(child: Child<RoomsReady>): Promise<RoomsSide> {

@@ -51,7 +51,8 @@ function counting(db: Database, counted: { commits: number; sends: number }): Da
     query: <T>(name: string, sql: string, params: readonly unknown[] = []): Promise<T[]> => {
       if (name.startsWith('messages.send')) {
         counted.commits += 1;
-        counted.sends += (params[0] as readonly unknown[]).length;
+        // A message alone comes as scalars, a batch as arrays.
+        counted.sends += Array.isArray(params[0]) ? params[0].length : 1;
       }
       return db.query<T>(name, sql, params);
     },

@@ -18,15 +18,50 @@ export class Bind {
   }
 }
 
+/** Whether JSON alone carries `value` unchanged, so that superjson would have nothing to add: `{ json: value }`. */
+function isPlainJson(value: unknown): boolean {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return true;
+    case 'number':
+      return Number.isFinite(value) && !Object.is(value, -0);
+    case 'object':
+      break;
+    default:
+      return false;
+  }
+  if (value === null) return true;
+  if (Array.isArray(value)) return value.every(isPlainJson);
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return false;
+  for (const key in value) if (!isPlainJson((value as Record<string, unknown>)[key])) return false;
+  return true;
+}
+
+/** As superjson serialises, without its walk and its copy where they change nothing: nearly everywhere (0014). */
+const serialise = (value: unknown): unknown =>
+  isPlainJson(value) ? { json: value } : superjson.serialize(value);
+
+interface Serialised {
+  readonly json: unknown;
+  readonly meta?: unknown;
+}
+
+const isUnannotated = (value: unknown): value is Serialised =>
+  typeof value === 'object' && value !== null && 'json' in value && !('meta' in value);
+
 /** The router's transformer: superjson, which lets a Bind through to the encoder. Clients use plain superjson. */
 export const liveTransformer = {
-  serialize: (value: unknown): unknown => (value instanceof Bind ? value : superjson.serialize(value)),
+  serialize: (value: unknown): unknown => (value instanceof Bind ? value : serialise(value)),
   deserialize: (value: unknown): unknown =>
-    superjson.deserialize(value as Parameters<typeof superjson.deserialize>[0]),
+    isUnannotated(value)
+      ? value.json
+      : superjson.deserialize(value as Parameters<typeof superjson.deserialize>[0]),
 };
 
 /** One event as the client's superjson reads it. */
-export const serialiseEvent = (event: unknown): string => JSON.stringify(superjson.serialize(event));
+export const serialiseEvent = (event: unknown): string => JSON.stringify(serialise(event));
 
 /** The message that delivers a serialised event to the operation `id`. */
 export const dataMessage = (id: unknown, json: string): string =>

@@ -114,7 +114,8 @@ describe('leaving a community', () => {
           await person.send(general, text(`line ${n}`)).catch(() => undefined);
       }),
     );
-    await expect.poll(() => cleo.events.filter((e) => e.type === 'event.appended').length).toBeGreaterThan(3);
+    const appended = (): number => cleo.events.filter((e) => e.type === 'event.appended').length;
+    await expect.poll(appended, { timeout: 20_000 }).toBeGreaterThan(3);
     await ways['kicked']?.();
     await settle();
     isGoing = false;

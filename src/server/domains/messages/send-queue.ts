@@ -60,7 +60,8 @@ export function createSendQueue(deps: {
   metrics: Metrics;
 }): SendQueue {
   return new SendQueue({
-    lanes: 2,
+    // The embedded database runs one statement at a time: a second lane would only halve the batches.
+    lanes: deps.db.kind === 'pglite' ? 1 : 2,
     maxBatch: limits.commitBatch,
     laneKey: (row) => row.channelId,
     commit: (rows) => settle(deps, rows),

@@ -10,14 +10,24 @@ export type { SendRow, SendVerdict } from './send-rows.ts';
 const param = (after: number, type: string): string => `$${columns.length + after}::${type}`;
 const now = param(1, 'timestamptz');
 
-const input = `
+/**
+ * What a statement is made for. `alone`: one plain message, by far the most common batch. Its columns are scalars, so
+ * nothing is unnested, ranked or grouped (0014). `plain`: messages without certificate, mention or packet. `full`: all.
+ */
+type Shape = 'alone' | 'plain' | 'full';
+
+const inputOf = (shape: Shape): string => {
+  const scalars = columns.map(([name, type], at) => `$${at + 1}::${type} AS ${name}`);
+  const arrays = columns.map(([, type], at) => `$${at + 1}::${type}[]`);
+  const names = columns.map(([name]) => name);
+  return `
   input AS (
-    SELECT * FROM unnest(${columns.map(([, type], at) => `$${at + 1}::${type}[]`).join(', ')})
-    AS t(${columns.map(([name]) => name).join(', ')})
+    SELECT ${shape === 'alone' ? scalars.join(', ') : `* FROM unnest(${arrays.join(', ')}) AS t(${names.join(', ')})`}
   ),
   ch AS MATERIALIZED (
-    SELECT c.* FROM "Channel" c WHERE c.id = ANY($2::uuid[]) ORDER BY c.id FOR UPDATE
+    SELECT c.* FROM "Channel" c WHERE ${shape === 'alone' ? 'c.id = $2::uuid' : 'c.id = ANY($2::uuid[]) ORDER BY c.id'} FOR UPDATE
   )`;
+};
 
 // Every look-up is a LATERAL with LIMIT 1: the planner then goes by index whatever it believes of the tables'
 // sizes. Plans are kept, and one made while the log was empty joined by reading all of it (0004).
@@ -27,9 +37,17 @@ const target = `LEFT JOIN LATERAL (
       LIMIT 1
     ) target ON i.class <> 'message'`;
 
+/** Place in the log of each row that is stored. */
+const rankedBatch = `SELECT r.*,
+      (r."lastSeq" + count(*) FILTER (WHERE r.verdict = 'stored') OVER w)::int4 AS seq,
+      CASE WHEN r.class = 'message' THEN (r."lastOrdinal"
+        + count(*) FILTER (WHERE r.verdict = 'stored' AND r.class = 'message') OVER w)::int4 END AS ordinal
+    FROM ruled r WINDOW w AS (PARTITION BY r.channel ORDER BY r.idx ROWS UNBOUNDED PRECEDING)`;
+const rankedAlone = `SELECT r.*, r."lastSeq" + 1 AS seq, r."lastOrdinal" + 1 AS ordinal FROM ruled r`;
+
 // A channel row may have changed while we waited for its lock; removals raise the epoch in the same transaction,
 // so a reader check on the older snapshot can never let a removed reader through.
-const judged = (isPlain: boolean): string => `
+const judgedOf = (shape: Shape): string => `
   judged AS (
     SELECT i.*, ch."lastSeq", ch."lastOrdinal", ch.epoch AS "currentEpoch", ch."devicesVersion",
       CASE WHEN ch.audience = 'community' THEN ch."communityId" END AS "audienceCommunityId",
@@ -39,7 +57,7 @@ const judged = (isPlain: boolean): string => `
         ELSE GREATEST(0, ch."slowModeMs" - extract(epoch FROM ${now} - cur."lastSentAt") * 1000)::int4
       END AS "waitMs",
       ch."slowModeMs", ch."archivedAt", ch.id IS NOT NULL AND reader.ok AS readable, device.ok AS certified,
-      device.active, place.version, ${isPlain ? 'NULL::uuid' : 'target.sender'} AS "targetSender",
+      device.active, place.version, ${shape === 'full' ? 'target.sender' : 'NULL::uuid'} AS "targetSender",
       old.hash AS "oldHash", old.device AS "oldDevice"
     FROM input i
     LEFT JOIN ch ON ch.id = i.channel
@@ -58,7 +76,7 @@ const judged = (isPlain: boolean): string => `
       SELECT e.seq, e.ordinal, e."createdAt", e."envelopeHash" AS hash, e."senderDeviceId" AS device
       FROM "ChannelEvent" e WHERE e."channelId" = i.channel AND e."eventId" = i.event LIMIT 1
     ) old ON true
-    ${isPlain ? '' : target}
+    ${shape === 'full' ? target : ''}
     LEFT JOIN LATERAL (
       SELECT c."lastSentAt" FROM "ChannelCursor" c WHERE c."channelId" = i.channel AND c."accountId" = i.account
       LIMIT 1
@@ -82,15 +100,16 @@ const judged = (isPlain: boolean): string => `
     FROM judged j
   ),
   ranked AS MATERIALIZED (
-    SELECT r.*,
-      (r."lastSeq" + count(*) FILTER (WHERE r.verdict = 'stored') OVER w)::int4 AS seq,
-      CASE WHEN r.class = 'message' THEN (r."lastOrdinal"
-        + count(*) FILTER (WHERE r.verdict = 'stored' AND r.class = 'message') OVER w)::int4 END AS ordinal
-    FROM ruled r WINDOW w AS (PARTITION BY r.channel ORDER BY r.idx ROWS UNBOUNDED PRECEDING)
+    ${shape === 'alone' ? rankedAlone : rankedBatch}
   ),
   accepted AS NOT MATERIALIZED (SELECT * FROM ranked WHERE verdict = 'stored')`;
 
-const stored = `
+/** Where each channel's log stands after the batch. */
+const headOfEach = `SELECT channel, max(seq) AS seq, max(ordinal) AS ordinal, max(at) AS at,
+        max(at) FILTER (WHERE class = 'message') AS "messageAt"
+      FROM accepted GROUP BY channel`;
+
+const storedOf = (shape: Shape): string => `
   events AS (
     INSERT INTO "ChannelEvent" ("channelId", seq, "eventId", class, ordinal, "senderAccountId", "senderDeviceId",
       "refId", epoch, envelope, "envelopeHash", "chainId", iter, "linkHash", commitment, "createdAt")
@@ -102,9 +121,7 @@ const stored = `
     UPDATE "Channel" c SET "lastSeq" = b.seq, "lastOrdinal" = COALESCE(b.ordinal, c."lastOrdinal"),
       "lastEventAt" = b.at, "lastMessageAt" = COALESCE(b."messageAt", c."lastMessageAt")
     FROM (
-      SELECT channel, max(seq) AS seq, max(ordinal) AS ordinal, max(at) AS at,
-        max(at) FILTER (WHERE class = 'message') AS "messageAt"
-      FROM accepted GROUP BY channel
+      ${shape === 'alone' ? 'SELECT channel, seq, ordinal, at, at AS "messageAt" FROM accepted' : headOfEach}
     ) b WHERE c.id = b.channel
   )`;
 
@@ -140,6 +157,7 @@ const extras = `
 
 // Own sends move the own cursor; a direct mention bumps its reader's counter. One upsert, because one statement
 // may touch a row only once.
+const ownMove = 'SELECT a.account, a.channel, a.seq, a.ordinal, a.at, 0 AS mentions FROM accepted a';
 const ownMoves = `
     SELECT a.account, a.channel, max(a.seq) AS seq, max(a.ordinal) AS ordinal, max(a.at) AS at, 0 AS mentions
     FROM accepted a WHERE a.class = 'message' GROUP BY a.account, a.channel`;
@@ -155,10 +173,11 @@ const mentionedToo = `
         SELECT 1 FROM channel_reader r WHERE r."channelId" = a.channel AND r."accountId" = m.account)
       GROUP BY m.account, a.channel
     ) each GROUP BY account, channel`;
-const cursors = (isPlain: boolean): string => `
+const movesOf = { alone: ownMove, plain: ownMoves, full: mentionedToo };
+const cursorsOf = (shape: Shape): string => `
   cursors AS (
     INSERT INTO "ChannelCursor" AS cc ("accountId", "channelId", "readSeq", "readOrdinal", mentions, "lastSentAt")
-    SELECT account, channel, seq, ordinal, mentions, at FROM (${isPlain ? ownMoves : mentionedToo}) moves
+    SELECT account, channel, seq, ordinal, mentions, at FROM (${movesOf[shape]}) moves
     ON CONFLICT ("accountId", "channelId") DO UPDATE SET
       "readSeq" = GREATEST(cc."readSeq", EXCLUDED."readSeq"),
       "readOrdinal" = GREATEST(cc."readOrdinal", EXCLUDED."readOrdinal"),
@@ -169,18 +188,20 @@ const cursors = (isPlain: boolean): string => `
 const posted = `COALESCE((SELECT json_agg(json_build_object('packet', o.packet, 'seq', o.seq)) FROM outgoing o
       WHERE o.idx = r.idx), '[]'::json)`;
 
-const statement = (isPlain: boolean): string => {
-  const parts = [input, judged(isPlain), stored, ...(isPlain ? [] : [extras]), cursors(isPlain)];
+const statement = (shape: Shape): string => {
+  const extra = shape === 'full' ? [extras] : [];
+  const parts = [inputOf(shape), judgedOf(shape), storedOf(shape), ...extra, cursorsOf(shape)];
   return `WITH ${parts.join(',')}
   SELECT r.verdict, CASE WHEN r.verdict = 'stored' THEN r.seq ELSE r."oldSeq" END AS seq,
     CASE WHEN r.verdict = 'stored' THEN r.ordinal ELSE r."oldOrdinal" END AS ordinal,
     CASE WHEN r.verdict = 'stored' THEN r.at ELSE r."oldAt" END AS "createdAt",
     r."currentEpoch" AS epoch, r."devicesVersion", r."audienceCommunityId", r."waitMs",
-    ${isPlain ? `'[]'::json` : posted} AS posted
-  FROM ranked r ORDER BY r.idx`;
+    ${shape === 'full' ? posted : `'[]'::json`} AS posted
+  FROM ranked r ${shape === 'alone' ? '' : 'ORDER BY r.idx'}`;
 };
-const plainSql = statement(true);
-const fullSql = statement(false);
+const aloneSql = statement('alone');
+const plainSql = statement('plain');
+const fullSql = statement('full');
 
 /** Messages and nothing else: most of all sends. The plain statement has half the plan to set up. */
 const isPlain = (row: SendRow): boolean =>
@@ -189,6 +210,11 @@ const isPlain = (row: SendRow): boolean =>
 /** Runs the statement for rows of one lane; answers in the same order. Throws when any row cannot be stored at all. */
 export function runSendStatement(q: Queryable, rows: readonly SendRow[], at: number): Promise<SendVerdict[]> {
   const placed = place(rows);
+  const [only] = placed;
+  if (only && placed.length === 1 && isPlain(only.row)) {
+    const values = columns.map(([, , pick]) => pick(only));
+    return q.query<SendVerdict>('messages.send-alone', aloneSql, [...values, new Date(at)]);
+  }
   const params = [...columns.map(([, , pick]) => placed.map(pick)), new Date(at)];
   if (rows.every(isPlain)) return q.query<SendVerdict>('messages.send-plain', plainSql, params);
   const spread = <T>(pick: (row: SendRow) => readonly T[]): { idx: number; nth: number; item: T }[] =>

@@ -111,10 +111,9 @@ async function requireDmDevices(
     (d) => !others.some((o) => o.deviceId === d.deviceId && o.accountId === d.accountId),
   );
   const left = others.filter((d) => !given.has(d.deviceId));
-  const fill = await mailboxFill(deps.db, {
-    deviceIds: left.map((d) => d.deviceId),
-    senderDeviceId: actor.deviceId,
-  });
+  const deviceIds = left.map((d) => d.deviceId);
+  const fill =
+    left.length === 0 ? [] : await mailboxFill(deps.db, { deviceIds, senderDeviceId: actor.deviceId });
   const full = new Set(fill.filter(isFull).map((t) => t.deviceId));
   const missing = left
     .filter((d) => !full.has(d.deviceId))
