@@ -78,6 +78,9 @@ export class Nodes implements BusHandlers<NodeMessage> {
   readonly #deps: Deps;
   readonly #resync: Resync;
   #timer: NodeJS.Timeout | undefined;
+  /** Nodes whose people are not known here: asked until they say. */
+  readonly #unknown = new Set<string>();
+  #asking: NodeJS.Timeout | undefined;
 
   constructor(options: NodesOptions, deps: Deps) {
     this.#options = options;
@@ -94,12 +97,14 @@ export class Nodes implements BusHandlers<NodeMessage> {
       present: (entries) => this.#sayPresent(entries, false),
       chose: (accountId, choice) => bus.publish('presence', { kind: 'chose', accountId, choice }),
     });
+    this.#asking = setInterval(() => this.#ask(), limits.presenceCoalesceMs).unref();
     await bus.start(this);
     if (!bus.isUp) this.turned(false);
   }
 
   async stop(): Promise<void> {
     clearInterval(this.#timer);
+    clearInterval(this.#asking);
     await this.#options.bus.stop();
   }
 
@@ -112,12 +117,13 @@ export class Nodes implements BusHandlers<NodeMessage> {
   }
 
   missed(from: string, lane: CountedLane): void {
-    const { bus } = this.#options;
-    if (lane === 'presence') bus.publish('passing', { kind: 'ask', nodeId: from });
-    else void this.#resync.run();
+    if (lane === 'events') return void this.#resync.run();
+    this.#unknown.add(from);
+    this.#ask();
   }
 
   lost(from: string): void {
+    this.#unknown.delete(from);
     this.#deps.presence.lostNode(from);
   }
 
@@ -154,12 +160,17 @@ export class Nodes implements BusHandlers<NodeMessage> {
       case 'bind':
         return sockets.boundElsewhere(message.sessionId, message.deviceId);
       case 'present':
+        if (message.isWhole) this.#unknown.delete(from);
         return presence.heardFrom(from, message.entries, message.isWhole);
       case 'chose':
         return presence.heardChoice(message.accountId, message.choice);
       case 'ask':
         if (message.nodeId === this.#options.bus.nodeId) this.#sayPresent(presence.here(), true);
     }
+  }
+
+  #ask(): void {
+    for (const nodeId of this.#unknown) this.#options.bus.publish('passing', { kind: 'ask', nodeId });
   }
 
   #append({ audience, event }: NodeMessage & { kind: 'append' }): void {

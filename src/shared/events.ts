@@ -86,7 +86,7 @@ export type LiveEvent =
   | { readonly type: 'presence.changed'; readonly entries: readonly PresenceEntry[] }
   | { readonly type: 'typing.started'; readonly channelId: ChannelId; readonly accountId: AccountId }
   // The connection. `live.opened` is the first event of a subscription: from here on nothing is missed, so the
-  // client now loads the bootstrap.
+  // client now loads the bootstrap. It comes again when the node may have missed what other nodes said.
   | { readonly type: 'live.opened'; readonly now: number }
   | { readonly type: 'session.revoked'; readonly sessionId: SessionId }
   | { readonly type: 'server.draining'; readonly reconnectInMs: number };

@@ -24,13 +24,18 @@ describe('.env.example', () => {
 describe('docker-compose.yml and Dockerfile', () => {
   it('set only variables the server reads', () => {
     const compose = read('docker-compose.yml');
-    const app = compose.slice(compose.indexOf('\n  app:'), compose.indexOf('\n  postgres:'));
-    const environment = /environment:\n((?: {6}.*\n)+)/.exec(app)?.[1] ?? '';
-    const inCompose = [...environment.matchAll(/^ {6}([A-Z_]+):/gm)].map((match) => match[1]);
+    const servers = [
+      compose.slice(compose.indexOf('\n  app:'), compose.indexOf('\n  postgres:')),
+      compose.slice(compose.indexOf('\n  node1:'), compose.indexOf('\n  valkey:')),
+    ];
+    const inCompose = servers.flatMap((server) => {
+      const environment = /environment:\n((?: {6}.*\n)+)/.exec(server)?.[1] ?? '';
+      return [...environment.matchAll(/^ {6}([A-Z_]+):/gm)].map((match) => match[1]);
+    });
     const inImage = [...(/^ENV (.*)$/m.exec(read('Dockerfile'))?.[1] ?? '').matchAll(/([A-Z_]+)=/g)].map(
       (m) => m[1],
     );
-    expect(inCompose.length).toBeGreaterThan(1);
+    expect(inCompose.length).toBeGreaterThan(8);
     expect(inImage.length).toBeGreaterThan(1);
     expect([...inCompose, ...inImage].filter((name) => !envNames.includes(name ?? ''))).toEqual([]);
   });

@@ -1,11 +1,13 @@
 // Two nodes, people writing on both, and the second one's wire to Redis cut again and again for 30 s: half the times its
 // connections break, half the times they carry nothing. Measured: from mending the wire until every client of both nodes
-// has seen everything acknowledged by then. In the end every history is judged. BENCH_ROUNDS and BENCH_CUT_MS change it.
+// has seen everything acknowledged by then. In the end every history is judged, and the first node is killed: how long
+// its people still seem to be there. BENCH_ROUNDS and BENCH_CUT_MS change it.
 import { execFileSync } from 'node:child_process';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChannelId } from '#shared/ids.ts';
-import { readiness, startCluster, type Cluster } from '#test/support/cluster.ts';
+import type { PresenceEntry } from '#shared/users.ts';
+import { Ear, readiness, startCluster, type Cluster } from '#test/support/cluster.ts';
 import { HistoryChecker } from '#test/support/history.ts';
 import { startPostgresProcess } from '#test/support/postgres-process.ts';
 import { readLog, RecordingClient } from '#test/support/recording-client.ts';
@@ -116,6 +118,23 @@ async function judge(stage: Stage): Promise<number> {
   return stored;
 }
 
+/** Kills the first node: milliseconds until the second one shows its people as offline. */
+async function killFirst({ place, a, b }: Cluster): Promise<number> {
+  const [here, there] = place.people;
+  if (!here || !there) throw new Error('nobody is there');
+  const watched = await Ear.open(place, a, here.actor);
+  const watcher = await Ear.open(place, b, there.actor);
+  const ask = (): Promise<PresenceEntry[]> =>
+    watcher.socket.call('mutation', 'presence.watch', { accountIds: [here.accountId] });
+  while ((await ask())[0]?.presence !== 'online') await sleep(100);
+  const began = performance.now();
+  await a.end('SIGKILL');
+  while (watcher.of('presence.changed').at(-1)?.entries[0]?.presence !== 'offline') await sleep(50);
+  watched.socket.close();
+  watcher.socket.close();
+  return performance.now() - began;
+}
+
 async function runRounds(cluster: Cluster): Promise<void> {
   const stage = startStage(cluster);
   await Promise.all(stage.clients.map((client) => client.ready()));
@@ -129,6 +148,8 @@ async function runRounds(cluster: Cluster): Promise<void> {
   stage.isOver = true;
   await writers;
   const stored = await judge(stage);
+  for (const client of stage.clients) client.stop();
+  const goneMs = Math.round(await killFirst(cluster));
   const { findings, operations } = stage.checker;
   const lost = findings.filter(({ violation }) => violation === 'acknowledged but lost').length;
   const converged = results.map(({ convergedMs }) => convergedMs);
@@ -148,8 +169,8 @@ async function runRounds(cluster: Cluster): Promise<void> {
     convergedMaxMs: slowest,
     noticedMaxMs: Math.round(Math.max(...results.map(({ noticedMs }) => noticedMs))),
     backMaxMs: Math.round(Math.max(...results.map(({ backMs }) => backMs))),
+    deadNodeOfflineMs: goneMs,
   };
-  for (const client of stage.clients) client.stop();
   printResult(figures, [
     {
       aim: 'nothing acknowledged is lost, and no other finding',
