@@ -120,6 +120,7 @@ export {
   backupId,
   leastBackupCount,
   openBackupEntry,
+  parseBackupManifest,
   proveBackup,
   sealBackupEntry,
   signBackupManifest,

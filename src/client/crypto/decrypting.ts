@@ -2,42 +2,34 @@
 // cannot be opened and verified is never content; the reason is.
 import {
   idKey,
+  openArchivedDm,
   openDm,
-  toBase64Url,
   uuidToBytes,
   verifyRun,
+  type DmConversation,
   type DmKey,
-  type EnvelopeView,
   type ReceiverChain,
-  type WithheldCode,
 } from '#crypto/index.ts';
-import type { ChannelId, EventId } from '#shared/ids.ts';
+import type { EventId } from '#shared/ids.ts';
 import type { ChannelEvent } from '#shared/messages.ts';
 import { EMPTY_CHANNEL, minCreatedAt, minEpochAt, noteEvent, noteShown } from './channel-order.ts';
 import { requirePinned } from './conversation-pin.ts';
-import { certifiedAt, codeOf, type EngineCore, type Own } from './engine-core.ts';
-import { MAX_CERTS_PER_CHAIN, MAX_PARKED } from './engine-limits.ts';
-import {
-  failed,
-  failedBy,
-  prepare,
-  readCert,
-  withheldReasons,
-  type Candidate,
-  type DecryptInput,
-} from './event-checks.ts';
+import { codeOf, type EngineCore, type Own } from './engine-core.ts';
+import { MAX_CERTS_PER_CHAIN } from './engine-limits.ts';
+import { failed, failedBy, prepare, readCert, type Candidate, type DecryptInput } from './event-checks.ts';
 import { boundSkipped, keep, missingBefore, stubsOf } from './opened-events.ts';
 import type { DecryptResult } from './protocol.ts';
+import { archivedDmKeys, chainFromArchive, prefetchDmKeys } from './key-archive.ts';
 import type { Receiving } from './receiving.ts';
 import {
   keys,
-  type AskedRecord,
   type ChannelRecord,
   type ParkedRecord,
   type PeerRecord,
   type PinRecord,
   type ReadersRecord,
 } from './records.ts';
+import { unopenedEvent, unopenedRun, withoutKey, type WaitingEvents } from './unopened.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
 
 type Input = DecryptInput;
@@ -47,9 +39,9 @@ export class Decrypting {
   readonly #core: EngineCore;
   readonly #receiving: Receiving;
   /** Event id (hex) → channel, for direct messages whose key is not here yet. */
-  readonly #waiting: Map<string, ChannelId>;
+  readonly #waiting: WaitingEvents;
 
-  constructor(core: EngineCore, parts: { receiving: Receiving; waiting: Map<string, ChannelId> }) {
+  constructor(core: EngineCore, parts: { receiving: Receiving; waiting: WaitingEvents }) {
     this.#core = core;
     this.#receiving = parts.receiving;
     this.#waiting = parts.waiting;
@@ -130,31 +122,42 @@ export class Decrypting {
     }
     const [first = own.log.aid, second = first] = aids;
     const conversation = { channelId: uuidToBytes(input.channelId), participants: [first, second] as const };
+    await prefetchDmKeys(
+      unit,
+      candidates.map(({ event }) => event.eventId),
+    );
     for (const candidate of candidates) {
-      const { event, view, incoming } = candidate;
-      const key = await unit.get<DmKey>(keys.dmKey(view.eventId));
-      if (!key) {
-        results.set(event.eventId, this.#withoutKey(own, event, { waitsIn: input.channelId }));
-        continue;
-      }
-      try {
-        const opened = openDm(incoming, key, conversation);
-        results.set(event.eventId, keep(unit, event, { opened, missingBefore: 0 }));
-        unit.remove(keys.dmKey(view.eventId));
-        this.#waiting.delete(idKey(view.eventId));
-      } catch (error) {
-        results.set(event.eventId, failedBy(event.eventId, codeOf(error)));
-      }
+      const { event, view } = candidate;
+      const result = await this.#openDm(unit, own, { candidate, conversation });
+      results.set(event.eventId, result);
+      if (result.status !== 'decrypted') continue;
+      unit.remove(keys.dmKey(view.eventId));
+      this.#waiting.delete(idKey(view.eventId));
     }
   }
 
-  #withoutKey(own: Own, event: ChannelEvent, { waitsIn }: { waitsIn: ChannelId }): DecryptResult {
-    const { eventId } = event;
-    const isOwnDevice = event.senderDeviceId === own.self.deviceId;
-    if (isOwnDevice || event.createdAt < certifiedAt(own)) return failed(eventId, 'before_device');
-    if (this.#waiting.size >= MAX_PARKED) this.#waiting.clear();
-    this.#waiting.set(idKey(uuidToBytes(eventId)), waitsIn);
-    return { eventId, status: 'pending', reason: 'key_missing' };
+  /** With the key its sender sent, or one out of the own backup: whichever was made for this very message. */
+  async #openDm(
+    unit: UnitOfWork,
+    own: Own,
+    { candidate, conversation }: { candidate: Candidate; conversation: DmConversation },
+  ): Promise<DecryptResult> {
+    const { event, view, incoming } = candidate;
+    const sent = await unit.get<DmKey>(keys.dmKey(view.eventId));
+    const archived = await archivedDmKeys(unit, view.eventId);
+    const ways = [
+      ...(sent ? [() => openDm(incoming, sent, conversation)] : []),
+      ...archived.map((key) => () => openArchivedDm(incoming, key, conversation)),
+    ];
+    let failure: DecryptResult | null = null;
+    for (const open of ways) {
+      try {
+        return keep(unit, event, { opened: open(), missingBefore: 0 });
+      } catch (error) {
+        failure ??= failedBy(event.eventId, codeOf(error));
+      }
+    }
+    return failure ?? withoutKey(unit, own, { event, waiting: this.#waiting });
   }
 
   async #openGroups(
@@ -176,12 +179,31 @@ export class Decrypting {
     // Newest epochs first: where one begins in this very page, nothing older may follow (A66).
     const runs = [...byChain].sort(([, a], [, b]) => b[0]!.event.epoch - a[0]!.event.epoch);
     for (const [key, run] of runs) {
-      const chain = await unit.get<ReceiverChain>(key);
+      const chain = await this.#chainFor(unit, { input, run, key });
       const outcome = chain
         ? await this.#openRun(unit, own, { input, run, chain, key })
-        : await this.#unopened(unit, own, { input, run });
+        : await unopenedRun(unit, own, { run, waiting: this.#waiting });
       for (const result of outcome) results.set(result.eventId, result);
     }
+  }
+
+  /** The chain as held, reaching back as far as the archive knows where the run needs it. */
+  async #chainFor(
+    unit: UnitOfWork,
+    { input, run, key }: { input: Input; run: Candidate[]; key: string },
+  ): Promise<ReceiverChain | undefined> {
+    const held = await unit.get<ReceiverChain>(key);
+    const first = Math.min(...run.map(({ view }) => view.chain!.iter));
+    if (held && first >= held.startIter) return held;
+    const { event, view, incoming } = run[0]!;
+    const wanted = {
+      channelId: input.channelId,
+      sender: incoming.sender,
+      senderAccountId: event.senderAccountId,
+      chainId: view.chain!.chainId,
+      now: input.now,
+    };
+    return (await chainFromArchive(unit, wanted)) ?? held;
   }
 
   async #openRun(
@@ -222,60 +244,10 @@ export class Decrypting {
     for (const [at, result] of outcome.results.entries()) {
       if (result.ok || result.code !== 'unknown_chain') continue;
       // Before the first position given, yet after this device was there: the earlier keys can be asked for.
-      const { event, view } = inTime[at]!;
-      const code = await unit.get<WithheldCode>(keys.withheld(channelId, chain.chainId));
-      if (code !== undefined) {
-        const { eventId } = event;
-        const withheld = withheldReasons[code];
-        results[at] = { eventId, status: 'failed', reason: 'withheld_by_sender', withheld };
-        continue;
-      }
-      const withoutKey = this.#withoutKey(own, event, { waitsIn: channelId });
-      if (withoutKey.status === 'pending') await this.#wish(unit, channelId, { event, view });
-      results[at] = withoutKey;
+      results[at] = await unopenedEvent(unit, own, { candidate: inTime[at]!, waiting: this.#waiting });
     }
     if (outcome.chain.skipped.length > chain.skipped.length) await boundSkipped(unit, channelId);
     return [...late, ...results];
-  }
-
-  /** No key for this chain: it is asked for, refused, or older than this device. */
-  async #unopened(
-    unit: UnitOfWork,
-    own: Own,
-    { input, run }: { input: Input; run: Candidate[] },
-  ): Promise<DecryptResult[]> {
-    const chainId = run[0]!.view.chain!.chainId;
-    const code = await unit.get<WithheldCode>(keys.withheld(input.channelId, chainId));
-    const certs = await unit.get<readonly string[]>(keys.certs(input.channelId, chainId));
-    const results: DecryptResult[] = [];
-    for (const { event, view } of run) {
-      const { eventId } = event;
-      if (!certs) {
-        results.push({ eventId, status: 'pending', reason: 'cert_missing', chainId: toBase64Url(chainId) });
-      } else if (code !== undefined) {
-        const withheld = withheldReasons[code];
-        results.push({ eventId, status: 'failed', reason: 'withheld_by_sender', withheld });
-      } else {
-        const result = this.#withoutKey(own, event, { waitsIn: input.channelId });
-        if (result.status === 'pending') await this.#wish(unit, input.channelId, { event, view });
-        results.push(result);
-      }
-    }
-    return results;
-  }
-
-  /** Notes the lowest position of a chain to ask its owner for. */
-  async #wish(
-    unit: UnitOfWork,
-    channelId: ChannelId,
-    { event, view }: { event: ChannelEvent; view: EnvelopeView },
-  ): Promise<void> {
-    const { chainId, iter } = view.chain!;
-    const key = keys.asked(channelId, chainId);
-    const asked = await unit.get<AskedRecord>(key);
-    if (asked && asked.iter <= iter) return;
-    const owner = { accountId: event.senderAccountId, deviceId: event.senderDeviceId };
-    unit.put(key, { owner, chainId, iter, times: asked?.times ?? [] } satisfies AskedRecord);
   }
 }
 

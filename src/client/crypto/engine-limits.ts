@@ -28,3 +28,10 @@ export const MAX_WAITING_DM_KEYS = 2048;
 export const PREKEYS_AGAIN_MS = 5 * MINUTE;
 /** Different certificates kept for one chain id: a server that shows more is lying about all but one. */
 export const MAX_CERTS_PER_CHAIN = 4;
+/** Content keys kept in one bucket of the archive; a bucket is 2^20 ms of messages. */
+export const MAX_KEYS_PER_BUCKET = 4096;
+/** Heads of the backup go into the log after a day, later and later as it grows, and never beyond so many entries. */
+export const BACKUP_HEAD_MS = 24 * HOUR_MS;
+export const BACKUP_HEAD_MAX_MS = 64 * BACKUP_HEAD_MS;
+export const BACKUP_HEAD_SLOWER_EVERY = 16;
+export const BACKUP_HEAD_LAST_SEQ = 448;

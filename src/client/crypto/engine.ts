@@ -2,6 +2,7 @@
 // no DOM, no clock, no network.
 import type { ChannelId } from '#shared/ids.ts';
 import { Accounts } from './accounts.ts';
+import { BackingUp } from './backing-up.ts';
 import { Decrypting } from './decrypting.ts';
 import { EngineCore, type EngineOptions } from './engine-core.ts';
 import { Identities } from './identities.ts';
@@ -76,6 +77,15 @@ export function createEngine(options: EngineOptions): CryptoApi {
     ),
     ...bind(receiving, 'receivePackets'),
     ...bind(new Decrypting(core, { receiving, waiting }), 'decrypt'),
+    ...bind(
+      new BackingUp(core, waiting),
+      'compareBackup',
+      'takeBackup',
+      'nextBackup',
+      'backupStored',
+      'backupHeadEntry',
+      'backupView',
+    ),
     ...bind(new KeyRequests(core), 'requestKeys', 'answerRequests'),
   };
 }

@@ -14,6 +14,7 @@ import {
 } from '#crypto/index.ts';
 import type { ChannelId } from '#shared/ids.ts';
 import type { OutgoingPacket } from '#shared/mailbox.ts';
+import { queueOwnChain } from './backup-queue.ts';
 import { MAX_OLD_OWN_CHAINS, PACKETS_PER_SEND } from './engine-limits.ts';
 import { trustedPeer, type EngineCore, type Own } from './engine-core.ts';
 import { packetFor, targetsOf, withoutSession, type Target } from './pairwise-link.ts';
@@ -84,6 +85,7 @@ export class OwnChains {
       },
       { rng: this.#core.rng, now },
     );
+    await queueOwnChain(unit, chain);
     return { chain, given: {}, owed: {} };
   }
 

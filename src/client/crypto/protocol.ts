@@ -6,9 +6,11 @@ import type { AccountLog, ClaimResult, PrekeyStatus } from '#shared/devices.ts';
 import type { AccountId, ChannelId, DeviceId, DeviceRef, EventId, SessionId } from '#shared/ids.ts';
 import type { MailboxPacket, OutgoingPacket } from '#shared/mailbox.ts';
 import type { ChannelEvent, EventClass } from '#shared/messages.ts';
+import type { BackupApi } from './backup-protocol.ts';
 import type { IdentityAlarm, PeopleCalls } from './people-calls.ts';
 import type { VaultCalls } from './vault-calls.ts';
 
+export type { BackupRefusal, BackupStep, BackupView } from './backup-protocol.ts';
 export type { MadePassword, MadeRecovery } from './vault-calls.ts';
 export type {
   CodeVerdict,
@@ -40,6 +42,7 @@ export type PendingReason =
   | 'key_missing' // the sender's key did not arrive yet; it can be asked for
   | 'cert_missing' // fetch the chain's certificate (`chainId`), then decrypt again
   | 'log_missing' // fetch the sender's account log, then decrypt again
+  | 'restoring' // from before this device, and its backup is not read yet
   | 'identity_hold'; // the sender's identity changed; a person must look
 export type WithheldReason = 'not_member' | 'not_shareable' | 'revoked' | 'too_old';
 export type FailedReason =
@@ -154,7 +157,7 @@ export interface ReceiveReport {
   readonly alarms: readonly IdentityAlarm[];
 }
 
-export interface CryptoApi extends PeopleCalls, VaultCalls {
+export interface CryptoApi extends BackupApi, PeopleCalls, VaultCalls {
   // ---- Getting in
   /** New account, first device, vault and recovery code; held in memory until `adopt`. Argon2id: takes seconds. */
   prepareAccount(input: { password: string; now: number }): Promise<PreparedAccount>;

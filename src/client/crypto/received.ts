@@ -1,9 +1,7 @@
 // What received packets leave behind: chains, message keys, parked packets, alarms; every one of them bounded.
 import {
-  deviceAddress,
   uuidToBytes,
   verifyChainCert,
-  type DmKey,
   type Installed,
   type PairwiseResult,
   type VerifiedChainCert,
@@ -11,7 +9,7 @@ import {
 import type { AccountId, ChannelId } from '#shared/ids.ts';
 import type { MailboxPacket } from '#shared/mailbox.ts';
 import type { Own } from './engine-core.ts';
-import { MAX_PARKED, MAX_PARKED_PER_DEVICE, MAX_WAITING_DM_KEYS } from './engine-limits.ts';
+import { MAX_PARKED, MAX_PARKED_PER_DEVICE } from './engine-limits.ts';
 import type { IdentityAlarm } from './protocol.ts';
 import {
   keys,
@@ -51,18 +49,6 @@ export async function storeInstalled(
   const { chainId, startIter } = installed.chain;
   const asked = await unit.get<AskedRecord>(keys.asked(channelId, chainId));
   if (asked && asked.iter >= startIter) unit.remove(keys.asked(channelId, chainId));
-}
-
-/** Keeps a message key until its message is opened; of one device at most the newest so many. */
-export async function keepDmKey(unit: UnitOfWork, key: DmKey): Promise<void> {
-  const address = deviceAddress(key.sender.aid, key.sender.deviceId);
-  const count = (await unit.get<number>(keys.dmKeyCount(address))) ?? 0;
-  const slot = keys.dmKeySlot(address, count % MAX_WAITING_DM_KEYS);
-  const oldest = await unit.get<Uint8Array>(slot);
-  if (oldest) unit.remove(keys.dmKey(oldest));
-  unit.put(slot, key.eventId);
-  unit.put(keys.dmKeyCount(address), count + 1);
-  unit.put(keys.dmKey(key.eventId), key);
 }
 
 /** Room for one more parked packet: the oldest of its device goes, or the oldest of all (A74). */

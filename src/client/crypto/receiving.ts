@@ -14,6 +14,7 @@ import {
   parseChainCert,
   sessionSetKey,
   uuidToBytes,
+  type ChainArchive,
   type PairwisePayload,
   type PairwiseResult,
   type PrekeyRecord,
@@ -23,18 +24,12 @@ import {
 } from '#crypto/index.ts';
 import type { AccountId, ChannelId } from '#shared/ids.ts';
 import type { MailboxPacket } from '#shared/mailbox.ts';
+import { queueChain, queueDmKey } from './backup-queue.ts';
+import { keepDmKey } from './key-archive.ts';
 import { MAX_PARKED_TRIES, MAX_REQUESTS } from './engine-limits.ts';
 import { codeOf, type EngineCore, type Own } from './engine-core.ts';
 import type { IdentityAlarm, ReceiveReport } from './protocol.ts';
-import {
-  judgeHeads,
-  keepDmKey,
-  makeRoom,
-  raiseFork,
-  storeInstalled,
-  verifiedCert,
-  type WantedLog,
-} from './received.ts';
+import { judgeHeads, makeRoom, raiseFork, storeInstalled, verifiedCert, type WantedLog } from './received.ts';
 import {
   keys,
   type AskedRecord,
@@ -65,6 +60,14 @@ interface Opening {
   readonly peerAccountId: AccountId;
   readonly now: number;
 }
+
+const archiveOf = (
+  cert: VerifiedChainCert,
+  key: Pick<ChainArchive, 'startIter' | 'chainKey' | 'historyUpTo'>,
+): ChainArchive => {
+  const { channelId, aid, deviceId, chainId, hash: certHash } = cert;
+  return { channelId, owner: { aid, deviceId }, chainId, certHash, ...key };
+};
 
 export class Receiving {
   readonly #core: EngineCore;
@@ -197,6 +200,7 @@ export class Receiving {
       case 'dm-key': {
         const key = acceptDmKey(opening.result.packet);
         await keepDmKey(unit, key);
+        queueDmKey(unit, key);
         const channelId = this.#waiting.get(idKey(key.eventId));
         return channelId ? { unlocked: channelId } : done;
       }
@@ -239,6 +243,8 @@ export class Receiving {
     const existing = await this.#existing(unit, record.channelId, cert);
     const installed = installChain(result.packet, { cert, existing, now });
     await storeInstalled(unit, record.channelId, installed);
+    const { startIter, chainKey } = payload;
+    await queueChain(unit, archiveOf(cert, { startIter, chainKey, historyUpTo: null }));
     return { unlocked: record.channelId };
   }
 
@@ -263,7 +269,11 @@ export class Receiving {
     const existing = await this.#existing(unit, channelId, cert);
     const channel = await unit.get<ChannelRecord>(keys.channel(channelId));
     const context = { cert, existing, now, ownAid: own.device.aid, historyUpTo: channel?.headSeq ?? 0 };
-    await storeInstalled(unit, channelId, installForwardedChain(result.packet, context));
+    const installed = installForwardedChain(result.packet, context);
+    await storeInstalled(unit, channelId, installed);
+    const { startIter, chainKey } = payload;
+    const { historyUpTo } = installed.chain;
+    await queueChain(unit, archiveOf(cert, { startIter, chainKey, historyUpTo }));
     return { unlocked: channelId };
   }
 

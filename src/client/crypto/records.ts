@@ -3,13 +3,16 @@ import {
   idKey,
   uuidToBytes,
   type AccountLogState,
+  type BackupHead,
   type DeviceSecrets,
   type KeyRequestPayload,
+  type MerkleNode,
   type PeerDevice,
   type SenderChain,
 } from '#crypto/index.ts';
 import type { AccountId, ChannelId, DeviceId, DeviceRef, EventId } from '#shared/ids.ts';
 import type { MailboxPacket, OutgoingPacket } from '#shared/mailbox.ts';
+import type { BackupRefusal } from './backup-protocol.ts';
 import type { Content, IdentityAlarm, VerifiedHow } from './protocol.ts';
 
 /** This device. The account root's private key is not here: it lives in the vault only. */
@@ -133,6 +136,51 @@ export interface AskedRecord {
   readonly times: readonly number[];
 }
 
+/** A list of entries that is being pulled, newest first. */
+export interface BackupPull {
+  /** What was promised: the signed manifest. */
+  readonly manifest: Uint8Array;
+  /** Entries [floor, to) are still to come. */
+  readonly floor: number;
+  readonly to: number;
+  /** The head the log named when the pull began, where it is of this version. */
+  readonly logged: BackupHead | null;
+  /** Subtrees of what came, in order. */
+  readonly nodes: readonly MerkleNode[];
+  /** Notes about people: they count once the root is proved. Newest first, by AID. */
+  readonly notes: Readonly<Record<string, PeerNote>>;
+}
+
+/** The backup as this device knows it. */
+export interface BackupRecord {
+  readonly version: number;
+  readonly count: number;
+  /** Of the verified part: roots of its complete subtrees. */
+  readonly hashes: readonly Uint8Array[];
+  readonly pull: BackupPull | null;
+  readonly refusal: BackupRefusal | null;
+  /** The newest head in the log and since when this device knows it, ms. */
+  readonly head: { readonly seq: number; readonly at: number } | null;
+}
+
+/** An append the server has not acknowledged; repeated byte-identical. */
+export interface PendingBackup {
+  readonly version: number;
+  readonly expectedCount: number;
+  readonly entries: readonly string[];
+  readonly manifest: string;
+  readonly hashes: readonly Uint8Array[];
+  /** Queue records it holds, and H(payload) of each: one that changed meanwhile stays queued. */
+  readonly done: readonly { readonly key: string; readonly hash: Uint8Array }[];
+}
+
+/** An own note about somebody. */
+export interface PeerNote {
+  readonly record: Uint8Array;
+  /** Where it is in the backup; null while it waits to get there. */
+  readonly position: number | null;
+}
+
 const hexOf = (uuid: string): string => idKey(uuidToBytes(uuid));
 
 /** Record keys. */
@@ -172,6 +220,10 @@ export const keys = {
     `request/${hexOf(channelId)}/${idKey(chainId)}/${idKey(peer.deviceId)}`,
   requestsIn: (channelId: ChannelId) => `request/${hexOf(channelId)}/`,
   requestsAll: 'request/',
+  ownChainsAll: 'own-chain/',
+  oldChainsAll: 'old-chain/',
+  chainsAll: 'chain/',
+  dmKeysAll: 'dm-key/',
   dmKey: (eventId: Uint8Array) => `dm-key/${idKey(eventId)}`,
   /** How many message keys a device ever brought, and the ring of those it may have waiting here. */
   dmKeyCount: (address: string) => `dm-key-count/${address}`,
@@ -186,4 +238,12 @@ export const keys = {
   handing: (channelId: ChannelId) => `handing/${hexOf(channelId)}`,
   parked: (seq: number) => `parked/${String(seq).padStart(16, '0')}`,
   parkedAll: 'parked/',
+  backup: 'backup',
+  backupPending: 'backup-pending',
+  backupQueue: 'backup-queue/',
+  backupItem: (kind: number, name: Uint8Array) => `backup-queue/${kind}/${idKey(name)}`,
+  archivesOf: (channelId: ChannelId, owner: PeerDevice, chainId: Uint8Array) =>
+    `archive/${hexOf(channelId)}/${idKey(owner.aid)}/${idKey(owner.deviceId)}/${idKey(chainId)}/`,
+  dmArchive: (bucket: string) => `dm-archive/${bucket}`,
+  peerNote: (aid: string) => `peer-note/${aid}`,
 } as const;

@@ -13,6 +13,7 @@ import {
 } from '#crypto/index.ts';
 import type { ChannelId, EventId } from '#shared/ids.ts';
 import type { OutgoingPacket } from '#shared/mailbox.ts';
+import { queueDmKey } from './backup-queue.ts';
 import { noteReaders } from './channel-order.ts';
 import { toWire } from './content-bridge.ts';
 import { requirePinned } from './conversation-pin.ts';
@@ -153,6 +154,7 @@ export class Sending implements SendCalls {
       packets.push(await packetFor(unit, own, { target, payload: sealed.keyPacket, clock }));
     }
     this.#keepPlain(unit, own, { input, opened: sealed });
+    queueDmKey(unit, sealed.key);
     const dmDevices = reachable.map(refOf);
     return {
       channelId,

@@ -48,11 +48,16 @@ export class Keys {
   /** After every (re)connect: own log, prekeys, mailbox. */
   async catchUp(): Promise<void> {
     if (!this.#isLeader) return;
-    const { account } = this.#options.structure;
-    if (!account) return;
-    await this.refreshLogs([{ accountId: account.accountId, headSeq: Number.MAX_SAFE_INTEGER }]);
+    await this.refreshOwnLog();
+    if (!this.#options.structure.account) return;
     await this.publishPrekeys();
     await this.pullMail();
+  }
+
+  /** Fetches what is new in the own account's log. */
+  async refreshOwnLog(): Promise<void> {
+    const { account } = this.#options.structure;
+    if (account) await this.refreshLogs([{ accountId: account.accountId, headSeq: Number.MAX_SAFE_INTEGER }]);
   }
 
   async publishPrekeys(): Promise<void> {

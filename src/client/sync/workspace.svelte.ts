@@ -7,6 +7,7 @@ import type { CryptoClient } from '#client/crypto/crypto-client.ts';
 import { unowned } from '#client/lib/unowned.svelte.ts';
 import type { LiveEvent } from '#shared/events.ts';
 import type { AccountId, ChannelId, CommunityId, EventId } from '#shared/ids.ts';
+import { Backup } from './backup.svelte.ts';
 import { ChannelLog } from './channel-log.svelte.ts';
 import { Identities } from './identities.svelte.ts';
 import { Keys } from './keys.ts';
@@ -14,6 +15,7 @@ import { Members } from './members.svelte.ts';
 import { Opener, type OpenerOptions } from './opener.ts';
 import { Outbox } from './outbox.svelte.ts';
 import { People } from './people.svelte.ts';
+import { readerNotices, type ReaderNotice } from './reader-notices.ts';
 import { Structure } from './structure.svelte.ts';
 import { Typing } from './typing.svelte.ts';
 
@@ -22,14 +24,6 @@ export interface WorkspaceOptions {
   readonly token: () => Promise<string>;
   readonly currentToken: () => string | null;
   readonly onRefused: () => void;
-}
-
-/** A line in the timeline made by this client from its own keys: who can read from here on (protocol P15). */
-export interface ReaderNotice {
-  readonly at: number;
-  readonly afterSeq: number;
-  readonly accountId: AccountId;
-  readonly kind: 'joined' | 'left';
 }
 
 const ASK_AFTER_MS = 1500;
@@ -43,6 +37,7 @@ export class Workspace {
   readonly typing: Typing;
   readonly keys: Keys;
   readonly outbox: Outbox;
+  readonly backup: Backup;
   readonly live: LiveConnection;
   readonly notices = new SvelteMap<ChannelId, readonly ReaderNotice[]>();
   readonly #logs = new Map<ChannelId, ChannelLog>();
@@ -83,12 +78,20 @@ export class Workspace {
       crypto: crypto.api,
       fetchLogs: (accountIds) => this.keys.refreshLogs(accountIds.map((accountId) => ({ accountId }))),
     });
+    this.backup = new Backup({
+      crypto: crypto.api,
+      api,
+      keys: this.keys,
+      now,
+      onKeys: () => this.#retryAll(),
+    });
     this.outbox = new Outbox({
       crypto: crypto.api,
       api,
       keys: this.keys,
       now,
       onAccepted: async (channelId, ack) => {
+        this.backup.soon();
         const log = this.#logs.get(channelId);
         await log?.catchUp(ack.seq);
         return !log || log.status !== 'ready' || log.syncedTo >= ack.seq;
@@ -115,13 +118,19 @@ export class Workspace {
 
   start(): void {
     this.live.start();
-    void this.#crypto.leading.then(() => this.keys.lead()).then(() => this.outbox.resume());
+    const lead = async (): Promise<void> => {
+      await this.keys.lead();
+      await this.outbox.resume();
+      if (this.structure.isLoaded) await this.backup.catchUp();
+    };
+    void this.#crypto.leading.then(lead);
   }
 
   close(): void {
     this.live.stop();
     this.outbox.close();
     this.identities.close();
+    this.backup.close();
     clearTimeout(this.#retry);
     for (const timer of this.#asking.values()) clearTimeout(timer);
   }
@@ -184,20 +193,17 @@ export class Workspace {
   async identitySettled(accountId: AccountId): Promise<void> {
     await this.identities.reread(accountId);
     await this.keys.receive([]).catch(() => undefined);
-    for (const log of this.#logs.values()) void log.retryPending();
+    this.#retryAll();
     await this.outbox.resume();
   }
 
+  #retryAll(): void {
+    for (const log of this.#logs.values()) void log.retryPending();
+  }
+
   #noteReaders(channelId: ChannelId, change: { joined: AccountId[]; left: AccountId[] }): void {
-    const line =
-      (kind: ReaderNotice['kind']) =>
-      (accountId: AccountId): ReaderNotice => ({
-        at: this.now(),
-        afterSeq: this.structure.head(channelId).lastSeq,
-        accountId,
-        kind,
-      });
-    const lines = [...change.joined.map(line('joined')), ...change.left.map(line('left'))];
+    const { lastSeq: afterSeq } = this.structure.head(channelId);
+    const lines = readerNotices(change, { at: this.now(), afterSeq });
     this.notices.set(channelId, [...(this.notices.get(channelId) ?? []), ...lines]);
   }
 
@@ -216,6 +222,7 @@ export class Workspace {
       await Promise.all([this.people.rewatch(), this.typing.refocus(), this.keys.catchUp()]);
       for (const log of this.#logs.values()) void log.catchUp(this.structure.head(log.channelId).lastSeq);
       await this.outbox.resume();
+      void this.backup.catchUp();
       await this.members.refresh();
     } catch {
       // If the connection went again, the next `live.opened` starts over; if not, this tries once more.
@@ -247,13 +254,13 @@ export class Workspace {
         this.#logs.get(event.event.channelId)?.receive(event.event, event.chainCert);
         break;
       case 'mailbox.received':
-        void this.keys.receive([event.packet]);
+        void this.keys.receive([event.packet]).then(() => this.backup.soon());
         break;
       case 'channel.rekeyed':
         void this.#rekeyed(event.channelId);
         break;
       case 'devices.changed':
-        void this.keys.refreshLogs([{ accountId: event.accountId, headSeq: event.headSeq }]);
+        void this.#devicesChanged(event);
         break;
       case 'prekeys.claimed':
         if (this.keys.isLeader) void this.keys.publishPrekeys().catch(() => undefined);
@@ -282,6 +289,12 @@ export class Workspace {
     if (!this.#logs.has(channelId)) return;
     await this.keys.conversation(channelId).catch(() => undefined);
     await this.keys.distribute(channelId).catch(() => undefined);
+  }
+
+  /** The log of an account grew. Where it is the own one, the backup is named in it again. */
+  async #devicesChanged({ accountId, headSeq }: { accountId: AccountId; headSeq: number }): Promise<void> {
+    await this.keys.refreshLogs([{ accountId, headSeq }]);
+    if (accountId === this.me) this.backup.soon();
   }
 
   async #refetch(communityId: CommunityId): Promise<void> {

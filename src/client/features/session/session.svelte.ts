@@ -234,6 +234,8 @@ export class Session {
     const { api } = this.#crypto;
     await this.#leave(async () => {
       await this.#tokens.valid();
+      // The last chance of keys that are on this device only.
+      await this.#workspace?.backup.run();
       const entry = await api.revokeOwnDevice();
       await this.http.devices.append.mutate({ entry });
       // Revoking the device ended its sessions too; this is for a session that was not bound to it.

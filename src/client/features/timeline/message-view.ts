@@ -27,6 +27,8 @@ function pendingWords(reason: PendingReason, name: string): string {
     case 'cert_missing':
     case 'log_missing':
       return t('locked.waitingDevice', { name });
+    case 'restoring':
+      return t('locked.restoring');
     case 'identity_hold':
       return t('secure.identityChangedText', { name });
   }

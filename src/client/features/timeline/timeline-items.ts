@@ -4,7 +4,7 @@
 import type { Draft } from '#client/crypto/protocol.ts';
 import { isSameDay } from '#client/lib/format.ts';
 import type { MessageRow } from '#client/sync/message-row.ts';
-import type { ReaderNotice } from '#client/sync/workspace.svelte.ts';
+import type { ReaderNotice } from '#client/sync/reader-notices.ts';
 import type { AccountId, EventId } from '#shared/ids.ts';
 
 const GROUP_MS = 5 * 60_000;

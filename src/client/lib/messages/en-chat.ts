@@ -87,6 +87,7 @@ export const enChat = {
   'locked.title': 'This message can’t be opened here yet',
   'locked.noKey': '{name}’s device hasn’t sent the key for it. It opens by itself when the key arrives.',
   'locked.asked': 'We asked {name}’s devices for the key.',
+  'locked.restoring': 'From before this browser was added. Its key is being fetched from your backup.',
   'locked.beforeDevice': '{name} sent it before this browser was added.',
   'locked.beforeJoin': 'It was written before you joined.',
   'locked.waitingDevice': 'Waiting for {name}’s device list.',

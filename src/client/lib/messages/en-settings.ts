@@ -33,6 +33,20 @@ export const enSettings = {
   'settings.otherDevices': 'Devices without a session',
   'settings.deviceSince': 'Since {date}',
   'settings.lastSeen': 'last seen {when}',
+  'backup.title': 'Backup of your keys',
+  'backup.lead':
+    'The keys of your messages are kept on the server, sealed so that only your password or recovery code opens them. A new browser reads everything from there.',
+  'backup.done': 'All keys backed up',
+  'backup.waiting': 'Keys that are only on this device so far: {count}',
+  'backup.restoring': 'Fetching your keys …',
+  'backup.old':
+    'The server returned an old backup (expected {expected} entries or more, got {got}). It is not used, and nothing more is backed up until the server shows the right one.',
+  'backup.changed':
+    'The server returned a changed backup (of {expected} entries, at {got}). It is not used, and nothing more is backed up until the server shows the right one.',
+  'backup.forked':
+    'The server returned another backup than the one your account’s log names. It is not used, and nothing more is backed up until the server shows the right one.',
+  'backup.otherKey':
+    'The backup on the server was made with another key than this device has. Log in anew on this device to use it.',
   'settings.systemText': 'Changes when your system does.',
   'settings.lightText': 'Paper and terracotta.',
   'settings.darkText': 'Brown-black and coral.',

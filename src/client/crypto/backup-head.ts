@@ -1,0 +1,42 @@
+// When the own account's log names the backup next (docs/protocol.md, Backup): every peer reads every entry, so heads
+// become rarer the longer the log is, but a change of devices is always followed by one.
+import { backupHeadHash, createBackupHead, merkleRoot, toBase64Url } from '#crypto/index.ts';
+import type { Own } from './engine-core.ts';
+import {
+  BACKUP_HEAD_LAST_SEQ,
+  BACKUP_HEAD_MAX_MS,
+  BACKUP_HEAD_MS,
+  BACKUP_HEAD_SLOWER_EVERY,
+} from './engine-limits.ts';
+import { keys, type BackupRecord } from './records.ts';
+import type { UnitOfWork } from './unit-of-work.ts';
+
+/** The log entry that names the backup as it is now, base64url; null where none is due. */
+export function nextHead(
+  unit: UnitOfWork,
+  { self, log }: Own,
+  { record, now }: { record: BackupRecord; now: number },
+): string | null {
+  const logged = log.backupHead;
+  if (logged && logged.seq !== record.head?.seq) {
+    unit.put(keys.backup, { ...record, head: { seq: logged.seq, at: now } } satisfies BackupRecord);
+  }
+  const since = logged?.seq === record.head?.seq ? (record.head?.at ?? now) : now;
+  if (!isDue(log, record, now - since)) return null;
+  const { version, count, hashes } = record;
+  const hash = backupHeadHash({ aid: log.aid, version, count, root: merkleRoot({ count, hashes }) });
+  const { deviceId, signing } = self.secrets;
+  const signer = { kind: 'device', deviceId, secretKey: signing.secretKey } as const;
+  return toBase64Url(createBackupHead(log, { version, count, hash }, signer));
+}
+
+function isDue(log: Own['log'], record: BackupRecord, age: number): boolean {
+  const logged = log.backupHead;
+  if (log.headSeq >= BACKUP_HEAD_LAST_SEQ) return false;
+  if (!logged) return true;
+  if (logged.version === record.version && logged.count >= record.count) return false;
+  const { seq } = logged;
+  const isChanged = Object.values(log.devices).some((d) => d.addedAtSeq > seq || (d.revokedAtSeq ?? 0) > seq);
+  const slower = 2 ** Math.floor(log.headSeq / BACKUP_HEAD_SLOWER_EVERY);
+  return isChanged || age >= Math.min(BACKUP_HEAD_MAX_MS, BACKUP_HEAD_MS * slower);
+}

@@ -1,0 +1,140 @@
+// The backup against a real server: a new browser with the password alone reads everything; devices that write at once,
+// a crash between key and acknowledgement, and a server that hands back less, older or other than it got.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Api } from '#client/api/trpc.ts';
+import { Backup } from '#client/sync/backup.svelte.ts';
+import type { Workspace } from '#client/sync/workspace.svelte.ts';
+import type { BackupPage, BackupStatus } from '#shared/backup.ts';
+import type { ChannelId } from '#shared/ids.ts';
+import { eventually, text, textsIn, Town, write } from '../support/town.ts';
+
+let town: Town;
+let ada: Workspace;
+let ben: Workspace;
+let general: ChannelId;
+let direct: ChannelId;
+
+beforeAll(async () => {
+  town = await Town.start();
+  ({ ada, channelId: general } = town);
+  ben = await town.bring('ben');
+  direct = (await ada.api.dms.open.mutate({ accountId: ben.me! })).channel.channelId;
+  for (const workspace of [ada, ben]) {
+    await eventually(() => expect(workspace.structure.channel(direct)).not.toBeNull());
+    await Promise.all([workspace.log(general).open(), workspace.log(direct).open()]);
+  }
+}, 120_000);
+afterAll(() => town.stop());
+
+/** Everything this person's device queued is with the server. */
+async function backedUp(workspace: Workspace): Promise<void> {
+  await eventually(async () => {
+    await workspace.backup.run();
+    expect(await workspace.crypto.backupView()).toMatchObject({
+      waiting: 0,
+      refusal: null,
+      isRestoring: false,
+    });
+  });
+}
+
+/** What a person sees in both conversations after opening them. */
+async function readsAll(
+  workspace: Workspace,
+  expected: { general: string[]; direct: string[] },
+): Promise<void> {
+  await Promise.all([workspace.log(general).open(), workspace.log(direct).open()]);
+  await eventually(() => {
+    expect(textsIn(workspace, general)).toEqual(expected.general);
+    expect(textsIn(workspace, direct)).toEqual(expected.direct);
+  });
+}
+
+describe('backup', () => {
+  const expected = { general: ['hello', 'and back'], direct: ['between us', 'yes'] };
+
+  it('a new browser with the password alone reads channel and direct messages, edits and reactions', async () => {
+    const target = await write(ada, general, text('helo'));
+    await write(ada, general, { type: 'edit', target, rev: 1, text: 'hello' });
+    await eventually(() => expect(textsIn(ben, general)).toEqual(['hello']));
+    await write(ben, general, { type: 'reaction', target, emoji: '👋', add: true, rev: 1 });
+    await write(ben, general, text('and back'));
+    const said = await write(ada, direct, text('between you and me'));
+    await write(ada, direct, { type: 'edit', target: said, rev: 1, text: 'between us' });
+    await eventually(() => expect(textsIn(ben, direct)).toEqual(['between us']));
+    await write(ben, direct, text('yes'));
+    for (const workspace of [ada, ben]) await readsAll(workspace, expected);
+    await Promise.all([backedUp(ada), backedUp(ben)]);
+    for (const name of ['ada', 'ben']) {
+      const fresh = await town.secondBrowser(name);
+      await readsAll(fresh, expected);
+      const row = fresh.log(general).find(target);
+      expect(row).toMatchObject({ isEdited: true, reactions: [{ emoji: '👋', accountIds: [ben.me] }] });
+    }
+  }, 90_000);
+
+  it('a device that was away takes in what others backed up, and both write to one list', async () => {
+    const second = await town.secondBrowser('ada');
+    await readsAll(second, expected);
+    await backedUp(second);
+    // Both have the same key of Ben's waiting; whoever is second finds it there already and drops it.
+    await write(ben, direct, text('to both'));
+    await eventually(() =>
+      expect([textsIn(ada, direct).at(-1), textsIn(second, direct).at(-1)]).toEqual(['to both', 'to both']),
+    );
+    await write(second, direct, text('from the second'));
+    await write(ada, direct, text('from the first'));
+    await Promise.all([backedUp(ada), backedUp(second)]);
+    const third = await town.secondBrowser('ada');
+    const texts = textsIn(ada, direct).filter((one) => one !== null);
+    await readsAll(third, { general: expected.general, direct: [...texts] as string[] });
+    expect(texts).toHaveLength(5);
+  }, 90_000);
+
+  it('keeps what was queued through a crash between key and acknowledgement', async () => {
+    await backedUp(ben);
+    const before = (await ben.api.backup.status.query()).count;
+    // The tab dies after the server stored the append: the answer is never heard.
+    const deaf = backupOf(ben, {
+      append: async (input) => {
+        await ben.api.backup.append.mutate(input as never);
+        throw new Error('the tab died');
+      },
+    });
+    const { accountId } = ben.structure.account!;
+    await ben.crypto.open({ accountId });
+    await write(ben, direct, text('last words'));
+    await deaf.run();
+    const waiting = (await ben.crypto.backupView()).waiting;
+    const count = (await ben.api.backup.status.query()).count;
+    await backedUp(ben);
+    expect(count).toBeGreaterThan(before);
+    expect(waiting).toBeGreaterThanOrEqual(0);
+    const fresh = await town.secondBrowser('ben');
+    await fresh.log(direct).open();
+    await eventually(() => expect(textsIn(fresh, direct).at(-1)).toBe('last words'));
+  }, 90_000);
+});
+
+interface Parts {
+  status?: (real: BackupStatus) => BackupStatus;
+  entries?: (real: BackupPage) => BackupPage;
+  append?: (input: unknown) => Promise<{ count: number }>;
+}
+
+/** A backup of this person's that talks to a server with something changed about it. */
+function backupOf(workspace: Workspace, parts: Parts): Backup {
+  const { api, crypto, keys } = workspace;
+  const hostile = {
+    devices: api.devices,
+    backup: {
+      status: { query: async () => (parts.status ?? ((s) => s))(await api.backup.status.query()) },
+      entries: {
+        query: async (range: never) => (parts.entries ?? ((p) => p))(await api.backup.entries.query(range)),
+      },
+      append: { mutate: parts.append ?? ((input: never) => api.backup.append.mutate(input)) },
+    },
+  } as unknown as Api;
+  const now = (): number => workspace.now();
+  return new Backup({ crypto, api: () => hostile, keys, now, onKeys: () => undefined });
+}
