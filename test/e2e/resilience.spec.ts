@@ -1,5 +1,5 @@
 // It still works after a crash, offline, in a second tab and on a second device: nothing lost, nothing doubled.
-import { log, say, sees } from './support/chat.ts';
+import { act, field, log, message, say, sees } from './support/chat.ts';
 import { expect, test } from './support/journey.ts';
 import { ada, fillLogin, register, setUpOwner } from './support/people.ts';
 
@@ -65,7 +65,7 @@ test('two tabs share one device; the second takes over when the first closes', a
   await sees(tab, 'heard you');
 });
 
-test('a second device reads from its certification on and says so for what came before', async ({
+test('a second browser with the password alone reads the whole history, with edits, reactions and direct messages', async ({
   server,
   visit,
 }) => {
@@ -73,19 +73,37 @@ test('a second device reads from its certification on and says so for what came 
   const { inviteUrl } = await setUpOwner(one.page, server);
   const two = await visit();
   await register(two.page, inviteUrl);
+  await say(one.page, 'before the fone');
+  await sees(two.page, 'before the fone');
+  await field(one.page).press('ArrowUp');
   await say(one.page, 'before the phone');
-  await sees(two.page, 'before the phone');
+  await act(two.page, 'before the phone', 'React with 👍');
+  await expect(
+    message(one.page, 'before the phone').getByRole('button', { name: /👍, 1 person: Ben/ }),
+  ).toBeVisible();
+  await one.page.getByRole('complementary', { name: 'Members' }).getByRole('button', { name: /Ben/ }).click();
+  await one.page.getByRole('button', { name: 'Message', exact: true }).click();
+  const direct = one.page.getByRole('textbox', { name: 'Message Ben' });
+  await direct.fill('just between us');
+  await direct.press('Enter');
+  await sees(one.page, 'just between us');
+  const directUrl = one.page.url();
+  await one.page.goto(`${server.url}/settings/devices`);
+  await expect(one.page.getByText('All keys backed up')).toBeVisible({ timeout: 30_000 });
 
   const phone = await visit({ viewport: { width: 390, height: 844 } });
   await phone.page.goto(`${server.url}/login`);
   await fillLogin(phone.page, ada);
   await phone.page.getByRole('link', { name: /general/ }).click({ timeout: 60_000 });
-  await expect(log(phone.page).getByText('Messages from before this device was added')).toBeVisible();
-  await expect(log(phone.page).getByText('before the phone')).toHaveCount(0);
+  await sees(phone.page, 'before the phone', 30_000);
+  const restored = message(phone.page, 'before the phone');
+  await expect(restored).toContainText('(edited)');
+  await expect(restored.getByRole('button', { name: /👍, 1 person: Ben/ })).toBeVisible();
+  await expect(log(phone.page).getByText('Messages from before this device was added')).toHaveCount(0);
   await say(two.page, 'hello both');
   await sees(phone.page, 'hello both');
-  await sees(one.page, 'hello both');
   await say(phone.page, 'from the phone');
-  await sees(one.page, 'from the phone');
   await sees(two.page, 'from the phone');
+  await phone.page.goto(directUrl);
+  await sees(phone.page, 'just between us', 30_000);
 });

@@ -5,6 +5,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { decodeChainArchive, type SenderChain } from '#crypto/index.ts';
 import type { ChannelId } from '#shared/ids.ts';
 import { RealPerson, text, type Line } from '../client/support/real-person.ts';
 
@@ -27,13 +28,18 @@ const markers = {
   removed: 'Canary-deleted-Fk9TvR1n',
 } as const;
 
-/** Every way a text is likely to lie in a file or a frame. */
-function encodings(marker: string): Map<string, Buffer> {
-  const bytes = Buffer.from(marker, 'utf8');
+/** Every way a text, or a key's bytes, is likely to lie in a file or a frame. */
+function encodings(marker: string | Uint8Array): Map<string, Buffer> {
+  const bytes = Buffer.from(marker as string);
+  const wide = typeof marker === 'string' ? Buffer.from(marker, 'utf16le') : null;
   const found = new Map<string, Buffer>([
     ['plain', bytes],
-    ['utf-16le', Buffer.from(marker, 'utf16le')],
-    ['utf-16be', Buffer.from(marker, 'utf16le').swap16()],
+    ...(wide
+      ? ([
+          ['utf-16le', wide],
+          ['utf-16be', Buffer.from(wide).swap16()],
+        ] as const)
+      : []),
     ['hex', Buffer.from(bytes.toString('hex'))],
     ['HEX', Buffer.from(bytes.toString('hex').toUpperCase())],
   ]);
@@ -51,7 +57,7 @@ function encodings(marker: string): Map<string, Buffer> {
 }
 
 /** In which of `places` a marker lies, and how it is encoded there. */
-function hits(places: ReadonlyMap<string, Buffer>, marker: string): string[] {
+function hits(places: ReadonlyMap<string, Buffer>, marker: string | Uint8Array): string[] {
   const forms = [...encodings(marker)];
   return [...places].flatMap(([place, content]) =>
     forms.filter(([, form]) => content.includes(form)).map(([name]) => `${place}: ${name}`),
@@ -92,6 +98,21 @@ async function stopServer(): Promise<void> {
   const exited = new Promise((resolve) => server.once('exit', resolve));
   server.kill('SIGTERM');
   expect(await exited).toBe(0);
+}
+
+/** Keys this person's device holds that the backup carries, or is sealed under: what must never lie open anywhere. */
+async function secretsOf(person: RealPerson): Promise<Uint8Array[]> {
+  const records = [...(await person.store.list('')).values()].map((record) => record.value);
+  const own = records.find((value) => typeof value === 'object' && value !== null && 'backupKey' in value);
+  const chains = records.filter(
+    (value): value is { chain: SenderChain } => (value as { chain?: unknown }).chain !== undefined,
+  );
+  const archives = [...(await person.store.list(`${person.accountId}/archive/`)).values()];
+  return [
+    (own as { backupKey: Uint8Array }).backupKey,
+    ...chains.flatMap(({ chain }) => [chain.seed, chain.chainKey]),
+    ...archives.map(({ value }) => decodeChainArchive(value as Uint8Array).chainKey),
+  ];
 }
 
 const textsOf = (results: Awaited<ReturnType<RealPerson['read']>>): (string | null)[] =>
@@ -171,6 +192,9 @@ describe('canary', () => {
     expect(textsOf(await cleo.read(channelId))[0]).toBe(markers.message);
     await talkDirectly(ada, ben);
     await kickAndGoOn({ ada, ben, cleo }, { communityId, channelId });
+    for (const person of [ada, ben]) expect(await person.backUp()).toBeGreaterThan(1);
+    const secrets = [...(await secretsOf(ada)), ...(await secretsOf(ben))];
+    expect(secrets.length).toBeGreaterThan(8);
     for (const person of [ada, ben, cleo]) await person.close();
     await stopServer();
 
@@ -187,7 +211,17 @@ describe('canary', () => {
       expect(hits(files, marker)).toEqual([]);
       expect(hits(traffic, marker)).toEqual([]);
     }
+    for (const secret of secrets) {
+      expect(hits(files, secret)).toEqual([]);
+      expect(hits(traffic, secret)).toEqual([]);
+    }
   }, 240_000);
+
+  it('would see a key, too', () => {
+    const key = Uint8Array.from({ length: 32 }, (_, i) => 255 - i);
+    for (const [name, bytes] of encodings(key))
+      expect(hits(new Map([['here', Buffer.concat([Buffer.from('..'), bytes])]]), key), name).not.toEqual([]);
+  });
 
   it('would see a marker however it is encoded', () => {
     for (const [name, bytes] of encodings(markers.message)) {

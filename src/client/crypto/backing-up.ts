@@ -3,6 +3,7 @@
 import {
   acceptBackupManifest,
   appendLeaves,
+  BACKUP_PEER,
   CryptoError,
   equalBytes,
   foldLeaves,
@@ -25,7 +26,7 @@ import type { ChannelId } from '#shared/ids.ts';
 import { queueEarlierKeys, sealQueue } from './backup-entries.ts';
 import { nextHead } from './backup-head.ts';
 import { takeItems } from './backup-intake.ts';
-import { queued } from './backup-queue.ts';
+import { placePeerNote, queued } from './backup-queue.ts';
 import { codeOf, type EngineCore, type Own } from './engine-core.ts';
 import type { BackupApi, BackupAppend, BackupRefusal, BackupStep, BackupView } from './backup-protocol.ts';
 import { keys, type BackupPull, type BackupRecord, type PendingBackup, type PeerNote } from './records.ts';
@@ -197,7 +198,9 @@ export class BackingUp implements BackupApi {
       const waiting = await queued(unit);
       for (const { key, hash } of pending.done) {
         const item = waiting.get(key);
-        if (item && equalBytes(H(item.payload), hash)) unit.remove(key);
+        if (!item || !equalBytes(H(item.payload), hash)) continue;
+        unit.remove(key);
+        if (item.kind === BACKUP_PEER) await placePeerNote(unit, item.name, count - 1);
       }
       unit.remove(keys.backupPending);
       unit.put(keys.backup, { ...record, count, hashes: pending.hashes } satisfies BackupRecord);

@@ -75,6 +75,12 @@ export function putPeerNote(unit: UnitOfWork, aid: Uint8Array, record: Uint8Arra
   putItem(unit, { kind: BACKUP_PEER, name: aid, payload: encodePeerState({ aid, record }) });
 }
 
+/** The note is in the backup, at this position or just before it. */
+export async function placePeerNote(unit: UnitOfWork, aid: Uint8Array, position: number): Promise<void> {
+  const note = await unit.get<PeerNote>(keys.peerNote(idKey(aid)));
+  if (note) unit.put(keys.peerNote(idKey(aid)), { ...note, position } satisfies PeerNote);
+}
+
 /** The newest note about this account, from whichever own device; undefined when there is none. */
 export async function peerNote(unit: UnitOfWork, aid: Uint8Array): Promise<Uint8Array | undefined> {
   return (await unit.get<PeerNote>(keys.peerNote(idKey(aid))))?.record;

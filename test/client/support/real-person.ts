@@ -91,6 +91,8 @@ export class RealPerson {
   readonly deviceId: DeviceId;
   readonly grant: SessionGrant;
   readonly engine: CryptoApi;
+  /** What this device keeps, secrets included. */
+  readonly store: MemoryStore;
   /** Over HTTP. */
   readonly http: Api;
   /** Over the socket. */
@@ -101,13 +103,20 @@ export class RealPerson {
   readonly #hangUp: () => Promise<void>;
   readonly #line: Line;
 
-  private constructor(made: { grant: SessionGrant; deviceId: DeviceId; engine: CryptoApi; line: Line }) {
+  private constructor(made: {
+    grant: SessionGrant;
+    deviceId: DeviceId;
+    engine: CryptoApi;
+    store: MemoryStore;
+    line: Line;
+  }) {
     const { grant, line } = made;
     this.#line = line;
     this.grant = grant;
     this.accountId = grant.accountId;
     this.deviceId = made.deviceId;
     this.engine = made.engine;
+    this.store = made.store;
     this.http = httpApi(line, () => grant.accessToken);
     let seen: (code: number) => void = () => undefined;
     this.closed = new Promise((resolve) => (seen = resolve));
@@ -125,7 +134,8 @@ export class RealPerson {
   /** Registers with real keys, attaches the device, publishes prekeys and opens the live subscription. */
   static async join(line: Line, options: JoinOptions): Promise<RealPerson> {
     const { username, setupToken, inviteCode } = options;
-    const engine = createEngine({ store: new MemoryStore(), rng: systemRng, argon2: quickKdf });
+    const store = new MemoryStore();
+    const engine = createEngine({ store, rng: systemRng, argon2: quickKdf });
     const account = await engine.prepareAccount({ password: `${username} password`, now: Date.now() });
     const { recoveryCode: _shown, ...wanted } = account;
     const signedOut = httpApi(line, () => null);
@@ -139,7 +149,7 @@ export class RealPerson {
       ...(setupToken === undefined ? {} : { setup: { token: setupToken } }),
     });
     await engine.adopt();
-    const person = new RealPerson({ grant, deviceId: account.deviceId, engine, line });
+    const person = new RealPerson({ grant, deviceId: account.deviceId, engine, store, line });
     await person.#attach();
     if (setupToken !== undefined)
       await person.http.instance.configure.mutate({ name: 'Test', registration: 'open' });
@@ -160,8 +170,8 @@ export class RealPerson {
 
   /** Another socket of the same session and device, not listening yet. */
   anotherTab(): RealPerson {
-    const { grant, deviceId, engine } = this;
-    return new RealPerson({ grant, deviceId, engine, line: this.#line });
+    const { grant, deviceId, engine, store } = this;
+    return new RealPerson({ grant, deviceId, engine, store, line: this.#line });
   }
 
   /** Opens the live subscription; resolves at its first event. */
@@ -230,6 +240,22 @@ export class RealPerson {
     } catch (error) {
       await this.engine.abandon({ channelId, eventId });
       throw error;
+    }
+  }
+
+  /** Looks at the own backup, then appends everything that waits. Answers how many entries there are. */
+  async backUp(): Promise<number> {
+    let step = await this.engine.compareBackup({ status: await this.api.backup.status.query() });
+    while (step.state === 'behind') {
+      const { version, from, to } = step;
+      const page = await this.api.backup.entries.query({ version, from, to });
+      step = await this.engine.takeBackup({ page });
+    }
+    for (;;) {
+      const append = await this.engine.nextBackup({ now: Date.now() });
+      if (!append) return (await this.engine.backupView()).count;
+      const stored = await this.api.backup.append.mutate({ ...append, entries: [...append.entries] });
+      await this.engine.backupStored(stored);
     }
   }
 

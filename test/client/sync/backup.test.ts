@@ -91,28 +91,70 @@ describe('backup', () => {
     expect(texts).toHaveLength(5);
   }, 90_000);
 
-  it('keeps what was queued through a crash between key and acknowledgement', async () => {
+  it('a crash between the server’s answer and this device loses nothing and doubles nothing', async () => {
     await backedUp(ben);
-    const before = (await ben.api.backup.status.query()).count;
-    // The tab dies after the server stored the append: the answer is never heard.
-    const deaf = backupOf(ben, {
+    ben.backup.close();
+    const count = async (): Promise<number> => (await ben.api.backup.status.query()).count;
+    const before = await count();
+    let deaths = 0;
+    const dying = backupOf(ben, {
       append: async (input) => {
         await ben.api.backup.append.mutate(input as never);
+        deaths += 1;
         throw new Error('the tab died');
       },
     });
-    const { accountId } = ben.structure.account!;
-    await ben.crypto.open({ accountId });
     await write(ben, direct, text('last words'));
-    await deaf.run();
-    const waiting = (await ben.crypto.backupView()).waiting;
-    const count = (await ben.api.backup.status.query()).count;
-    await backedUp(ben);
-    expect(count).toBeGreaterThan(before);
-    expect(waiting).toBeGreaterThanOrEqual(0);
+    await eventually(async () => {
+      await dying.run();
+      expect(deaths).toBe(1);
+    });
+    expect((await ben.crypto.backupView()).waiting).toBe(1);
+    const alive = backupOf(ben, {});
+    await alive.run();
+    expect(await ben.crypto.backupView()).toMatchObject({ waiting: 0, refusal: null });
+    expect(await count()).toBe(before + 1);
     const fresh = await town.secondBrowser('ben');
     await fresh.log(direct).open();
     await eventually(() => expect(textsIn(fresh, direct).at(-1)).toBe('last words'));
+  }, 90_000);
+
+  it('A85 a server that hands back less, other or older than it got is refused; the right one is taken again', async () => {
+    await backedUp(ada);
+    ada.backup.close();
+    const older = await ada.api.backup.status.query();
+    const second = await town.secondBrowser('ada');
+    await backedUp(second);
+    await write(second, direct, text('one'));
+    await write(second, direct, text('two'));
+    await backedUp(second);
+    second.backup.close();
+    const cases: Parts[] = [
+      { entries: (page) => ({ ...page, entries: page.entries.slice(1) }) },
+      {
+        entries: (page) => ({
+          from: page.from,
+          entries: page.entries.map(() => page.entries[0]!.replace(/.$/, 'A')),
+        }),
+      },
+      { status: (status) => ({ ...status, version: 2 }) },
+    ];
+    for (const parts of cases) {
+      const hostile = backupOf(ada, parts);
+      await hostile.run();
+      expect(hostile.view?.refusal).toMatchObject({
+        reason: expect.stringMatching(/changed|other_key/) as string,
+      });
+    }
+    const { count } = await second.crypto.backupView();
+    const rolledBack = backupOf(second, { status: () => older });
+    await rolledBack.run();
+    expect(rolledBack.view?.refusal).toEqual({ reason: 'old', expected: count, got: older.count });
+    for (const workspace of [ada, second]) {
+      const honest = backupOf(workspace, {});
+      await honest.run();
+      expect(honest.view).toMatchObject({ refusal: null, count });
+    }
   }, 90_000);
 });
 
