@@ -63,8 +63,8 @@ export const limits = {
   backupManifestBytes: 512,
   backupAppendEntries: 256,
   backupAppendBytes: 512 * 1024,
-  /** Bytes of entries in one answer: well under what a socket may have unsent. */
-  backupPageBytes: 512 * 1024,
+  /** Bytes of entries in one answer: what the worker takes in at once, and well under what a socket may have unsent. */
+  backupPageBytes: 128 * 1024,
   /** All entries of one account. 10^5 messages take about 10 MB. */
   backupBytes: 256 * 1024 * 1024,
 

@@ -72,7 +72,7 @@ describe('backup', () => {
       pages++;
     }
     expect(seen).toEqual(before.map(toBase64Url));
-    expect(pages).toBe(3);
+    expect(pages).toBe(10);
   });
 
   it('takes one of two appends to the same place; the other learns that it must look again', async () => {
