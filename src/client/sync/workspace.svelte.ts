@@ -118,12 +118,10 @@ export class Workspace {
 
   start(): void {
     this.live.start();
-    const lead = async (): Promise<void> => {
-      await this.keys.lead();
-      await this.outbox.resume();
-      if (this.structure.isLoaded) await this.backup.catchUp();
-    };
-    void this.#crypto.leading.then(lead);
+    void this.#crypto.leading
+      .then(() => this.keys.lead())
+      .then(() => this.outbox.resume())
+      .then(() => this.backup.catchUp());
   }
 
   close(): void {
@@ -260,7 +258,10 @@ export class Workspace {
         void this.#rekeyed(event.channelId);
         break;
       case 'devices.changed':
-        void this.#devicesChanged(event);
+        // Where the own log grew, the backup is named in it again.
+        void this.keys
+          .refreshLogs([{ accountId: event.accountId, headSeq: event.headSeq }])
+          .then(() => this.backup.soon());
         break;
       case 'prekeys.claimed':
         if (this.keys.isLeader) void this.keys.publishPrekeys().catch(() => undefined);
@@ -289,12 +290,6 @@ export class Workspace {
     if (!this.#logs.has(channelId)) return;
     await this.keys.conversation(channelId).catch(() => undefined);
     await this.keys.distribute(channelId).catch(() => undefined);
-  }
-
-  /** The log of an account grew. Where it is the own one, the backup is named in it again. */
-  async #devicesChanged({ accountId, headSeq }: { accountId: AccountId; headSeq: number }): Promise<void> {
-    await this.keys.refreshLogs([{ accountId, headSeq }]);
-    if (accountId === this.me) this.backup.soon();
   }
 
   async #refetch(communityId: CommunityId): Promise<void> {
