@@ -127,6 +127,7 @@ describe('backup', () => {
     await backedUp(second);
     await write(second, direct, text('one'));
     await write(second, direct, text('two'));
+    await eventually(() => expect(textsIn(ada, direct).at(-1)).toBe('two'));
     await backedUp(second);
     second.backup.close();
     const cases: Parts[] = [

@@ -85,7 +85,8 @@ describe('lockout', () => {
   });
 
   it('holds tries of unknown browsers for 30 s after 100 failures an hour, never known ones', async () => {
-    for (let i = 0; i < limits.slowLoginAfter; i += 1) await world.deps.lockout.fail('ada', `192.0.2.${i % 250}`);
+    for (let i = 0; i < limits.slowLoginAfter; i += 1)
+      await world.deps.lockout.fail('ada', `192.0.2.${i % 250}`);
     const grant = await login(ada.loginSecret, { address: '203.0.113.1' });
     expect(world.slept).toEqual([limits.slowLoginMs]);
     const set = from('203.0.113.1');
