@@ -1,8 +1,10 @@
 // Two server processes as one instance, over a real Redis and a real PostgreSQL: what happens on one node is heard on
 // the other, and a node that was cut off catches up. Without PostgreSQL or Redis there is nothing to test.
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import type { SessionId } from '#shared/ids.ts';
 import type { SendAck } from '#shared/messages.ts';
 import { Ear, readiness, startCluster, type Cluster } from '../../support/cluster.ts';
 import type { Pen, Sealed } from '../../support/messages.ts';
@@ -12,18 +14,24 @@ import { origin } from '../../support/deps.ts';
 import { HistoryChecker } from '../../support/history.ts';
 import { readLog, RecordingClient } from '../../support/recording-client.ts';
 import { findRedis } from '../../support/redis-process.ts';
-import { RefusedError } from '../../support/raw-socket.ts';
+import { RawSocket, RefusedError } from '../../support/raw-socket.ts';
+import { attachSignature } from '../../support/keys.ts';
 
 const source = inject('testDatabase');
 const isPossible = source.kind === 'postgres' && findRedis() !== undefined;
-async function slotsOf(url: string, job: string): Promise<number> {
+async function inDatabase<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
-  const { rows } = await client.query<{ slots: number }>(
-    'SELECT count(*)::int AS slots FROM "JobRun" WHERE job = $1',
-    [job],
-  );
-  await client.end();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+async function slotsOf(url: string, job: string): Promise<number> {
+  const sql = 'SELECT count(*)::int AS slots FROM "JobRun" WHERE job = $1';
+  const { rows } = await inDatabase(url, (client) => client.query<{ slots: number }>(sql, [job]));
   return rows[0]?.slots ?? 0;
 }
 
@@ -137,6 +145,36 @@ describe.skipIf(!isPossible)('two nodes', { timeout: 150_000 }, () => {
     });
     await expect.poll(() => [here.closeCode, there.closeCode], patient).toEqual([4401, 4401]);
     expect(there.of('session.revoked')).toEqual([{ type: 'session.revoked', sessionId }]);
+  });
+
+  it('a session bound to its device on one node acts for it on the other', async () => {
+    if (source.kind !== 'postgres') return;
+    const { actor, device } = person(1);
+    const sessionId = randomUUID() as SessionId;
+    await inDatabase(withDatabase(source.url, database), (client) =>
+      client.query(
+        `INSERT INTO "Session" SELECT (jsonb_populate_record(s, jsonb_build_object('id', $1::text, 'deviceId', null,
+           'refreshHash', '\\x' || replace($1::text, '-', '')))).* FROM "Session" s WHERE s.id = $2::uuid`,
+        [sessionId, actor.sessionId],
+      ),
+    );
+    const token = await cluster.place.token({ ...actor, sessionId });
+    const [here, there] = [cluster.a, cluster.b].map(
+      ({ port }) => new RawSocket({ port, token, onEvent: () => undefined, onClose: () => undefined }),
+    ) as [RawSocket, RawSocket];
+    await expect.poll(() => [here, there].every(({ socket }) => socket.readyState === 1), patient).toBe(true);
+    const outcome = (): Promise<string> =>
+      there.call('mutation', 'presence.typing', { channelId: channel() }).then(
+        () => 'done',
+        (cause: RefusedError) => cause.code,
+      );
+    expect(await outcome()).toBe('device_required');
+    const { challenge } = await here.call<{ challenge: string }>('mutation', 'devices.challenge', undefined);
+    const signature = attachSignature(device, sessionId, challenge);
+    await here.call('mutation', 'devices.attach', { deviceId: actor.deviceId, signature });
+    await expect.poll(outcome, { ...patient, interval: 500 }).toBe('done');
+    here.close();
+    there.close();
   });
 
   it('a job that must run once runs once', async () => {
