@@ -37,8 +37,8 @@ const messageSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('closeSession'), sessionId: sessionIdSchema }),
   z.object({ kind: z.literal('closeDevice'), deviceId: deviceIdSchema }),
   z.object({ kind: z.literal('closeAccount'), accountId: accountIdSchema }),
-  /** A session acts for a device from now on. */
-  z.object({ kind: z.literal('bind'), sessionId: sessionIdSchema, deviceId: deviceIdSchema }),
+  /** A session was bound to a device: its row says to which. */
+  z.object({ kind: z.literal('bind'), sessionId: sessionIdSchema }),
   /** Who is connected to the sender; `isWhole`: and nobody else. */
   z.object({
     kind: z.literal('present'),

@@ -4,9 +4,10 @@
 import type { Bus, BusHandlers, CountedLane } from './platform/bus.ts';
 import type { LiveHub } from './platform/live-hub.ts';
 import type { LiveEvent, LiveEventOf } from '#shared/events.ts';
-import type { AccountId } from '#shared/ids.ts';
+import type { AccountId, SessionId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
 import type { Deps, LivePublisher } from './deps.ts';
+import { recheckSessions } from './domains/sessions/sessions.service.ts';
 import { joinAudiences } from './domains/live/live.service.ts';
 import type { PresentEntry } from './domains/live/presence-elsewhere.ts';
 import type { NodeMessage } from './node-messages.ts';
@@ -92,7 +93,7 @@ export class Nodes implements BusHandlers<NodeMessage> {
   async start(): Promise<void> {
     const { bus, sockets } = this.#options;
     if (!this.#deps.env.redisUrl) return;
-    sockets.onBound = (sessionId, deviceId) => bus.publish('events', { kind: 'bind', sessionId, deviceId });
+    sockets.onBound = (sessionId) => bus.publish('events', { kind: 'bind', sessionId });
     this.#deps.presence.announceTo({
       present: (entries) => this.#sayPresent(entries, false),
       chose: (accountId, choice) => bus.publish('presence', { kind: 'chose', accountId, choice }),
@@ -128,7 +129,7 @@ export class Nodes implements BusHandlers<NodeMessage> {
   }
 
   heard(from: string, message: NodeMessage): void | Promise<void> {
-    const { local, sockets } = this.#options;
+    const { local } = this.#options;
     const { presence } = this.#deps;
     switch (message.kind) {
       case 'publish':
@@ -158,7 +159,7 @@ export class Nodes implements BusHandlers<NodeMessage> {
       case 'closeAccount':
         return local.closeAccount(message.accountId);
       case 'bind':
-        return sockets.boundElsewhere(message.sessionId, message.deviceId);
+        return this.#rebind(message.sessionId);
       case 'present':
         if (message.isWhole) this.#unknown.delete(from);
         return presence.heardFrom(from, message.entries, message.isWhole);
@@ -167,6 +168,13 @@ export class Nodes implements BusHandlers<NodeMessage> {
       case 'ask':
         if (message.nodeId === this.#options.bus.nodeId) this.#sayPresent(presence.here(), true);
     }
+  }
+
+  /** For which device a socket acts is never taken from a message. */
+  async #rebind(sessionId: SessionId): Promise<void> {
+    const { sockets } = this.#options;
+    if (!sockets.sessionIds().includes(sessionId)) return;
+    sockets.reconcile(await recheckSessions(this.#deps, [sessionId]), [sessionId]);
   }
 
   #ask(): void {

@@ -17,7 +17,7 @@ export interface OpenSocket {
 export class SocketRegistry {
   readonly #bySession = new Map<SessionId, Set<OpenSocket>>();
   readonly #byAccount = new Map<AccountId, Set<OpenSocket>>();
-  onBound: ((sessionId: SessionId, deviceId: DeviceId) => void) | null = null;
+  onBound: ((sessionId: SessionId) => void) | null = null;
 
   /** Takes a socket in until it closes. Throws `limit_reached` over 32 per account or 8 per device. */
   admit(socket: WebSocket, actor: Actor): OpenSocket {
@@ -48,12 +48,11 @@ export class SocketRegistry {
 
   /** Every socket of this session acts for the device from now on; `onBound` tells other nodes. */
   bindDevice(sessionId: SessionId, deviceId: DeviceId): void {
-    this.boundElsewhere(sessionId, deviceId);
-    this.onBound?.(sessionId, deviceId);
+    this.#bind(sessionId, deviceId);
+    this.onBound?.(sessionId);
   }
 
-  /** Another node bound the session to a device. */
-  boundElsewhere(sessionId: SessionId, deviceId: DeviceId): void {
+  #bind(sessionId: SessionId, deviceId: DeviceId): void {
     for (const open of this.#bySession.get(sessionId) ?? []) open.actor = { ...open.actor, deviceId };
   }
 
@@ -83,7 +82,7 @@ export class SocketRegistry {
     for (const sessionId of asked) {
       const row = rows.get(sessionId);
       if (!row) this.closeSession(sessionId);
-      else if (row.deviceId) this.boundElsewhere(sessionId, row.deviceId);
+      else if (row.deviceId) this.#bind(sessionId, row.deviceId);
     }
   }
 }

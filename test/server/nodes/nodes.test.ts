@@ -1,8 +1,10 @@
 // Two server processes as one instance, over a real Redis and a real PostgreSQL: what happens on one node is heard on
 // the other, and a node that was cut off catches up. Without PostgreSQL or Redis there is nothing to test.
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import type { SessionId } from '#shared/ids.ts';
 import type { SendAck } from '#shared/messages.ts';
 import { Ear, readiness, startCluster, type Cluster } from '../../support/cluster.ts';
 import type { Pen, Sealed } from '../../support/messages.ts';
@@ -12,24 +14,30 @@ import { origin } from '../../support/deps.ts';
 import { HistoryChecker } from '../../support/history.ts';
 import { readLog, RecordingClient } from '../../support/recording-client.ts';
 import { findRedis } from '../../support/redis-process.ts';
-import { RefusedError } from '../../support/raw-socket.ts';
+import { RawSocket, RefusedError } from '../../support/raw-socket.ts';
+import { attachSignature } from '../../support/keys.ts';
 
 const source = inject('testDatabase');
 const isPossible = source.kind === 'postgres' && findRedis() !== undefined;
-async function slotsOf(url: string, job: string): Promise<number> {
+async function inDatabase<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
-  const { rows } = await client.query<{ slots: number }>(
-    'SELECT count(*)::int AS slots FROM "JobRun" WHERE job = $1',
-    [job],
-  );
-  await client.end();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+async function slotsOf(url: string, job: string): Promise<number> {
+  const sql = 'SELECT count(*)::int AS slots FROM "JobRun" WHERE job = $1';
+  const { rows } = await inDatabase(url, (client) => client.query<{ slots: number }>(sql, [job]));
   return rows[0]?.slots ?? 0;
 }
 
 const patient = { timeout: 30_000, interval: 25 };
 
-describe.skipIf(!isPossible)('two nodes', () => {
+describe.skipIf(!isPossible)('two nodes', { timeout: 150_000 }, () => {
   let cluster: Cluster;
   let database: string;
   const ears: Ear[] = [];
@@ -37,7 +45,7 @@ describe.skipIf(!isPossible)('two nodes', () => {
   beforeAll(async () => {
     if (source.kind !== 'postgres') return;
     database = await copyDatabase(source.url, source.template);
-    const started = await startCluster({ databaseUrl: withDatabase(source.url, database), people: 5 });
+    const started = await startCluster({ databaseUrl: withDatabase(source.url, database), people: 6 });
     if (!started) throw new Error('Redis went away');
     cluster = started;
   }, 120_000);
@@ -139,6 +147,36 @@ describe.skipIf(!isPossible)('two nodes', () => {
     expect(there.of('session.revoked')).toEqual([{ type: 'session.revoked', sessionId }]);
   });
 
+  it('a session bound to its device on one node acts for it on the other', async () => {
+    if (source.kind !== 'postgres') return;
+    const { actor, device } = person(1);
+    const sessionId = randomUUID() as SessionId;
+    await inDatabase(withDatabase(source.url, database), (client) =>
+      client.query(
+        `INSERT INTO "Session" SELECT (jsonb_populate_record(s, jsonb_build_object('id', $1::text, 'deviceId', null,
+           'refreshHash', '\\x' || replace($1::text, '-', '')))).* FROM "Session" s WHERE s.id = $2::uuid`,
+        [sessionId, actor.sessionId],
+      ),
+    );
+    const token = await cluster.place.token({ ...actor, sessionId });
+    const [here, there] = [cluster.a, cluster.b].map(
+      ({ port }) => new RawSocket({ port, token, onEvent: () => undefined, onClose: () => undefined }),
+    ) as [RawSocket, RawSocket];
+    await expect.poll(() => [here, there].every(({ socket }) => socket.readyState === 1), patient).toBe(true);
+    const outcome = (): Promise<string> =>
+      there.call('mutation', 'presence.typing', { channelId: channel() }).then(
+        () => 'done',
+        (cause: RefusedError) => cause.code,
+      );
+    expect(await outcome()).toBe('device_required');
+    const { challenge } = await here.call<{ challenge: string }>('mutation', 'devices.challenge', undefined);
+    const signature = attachSignature(device, sessionId, challenge);
+    await here.call('mutation', 'devices.attach', { deviceId: actor.deviceId, signature });
+    await expect.poll(outcome, { ...patient, interval: 500 }).toBe('done');
+    here.close();
+    there.close();
+  });
+
   it('a job that must run once runs once', async () => {
     if (source.kind !== 'postgres') return;
     const url = withDatabase(source.url, database);
@@ -165,7 +203,7 @@ describe.skipIf(!isPossible)('two nodes', () => {
     // One run for each slot, whoever took it; of the last one the line may still be on its way.
     expect(slots).toBeGreaterThanOrEqual(4);
     expect(runs()).toBeLessThanOrEqual(slots);
-  }, 150_000);
+  });
 
   it('share the limits of an address', async () => {
     const attempt = async (port: number): Promise<string> => {
@@ -200,7 +238,7 @@ describe.skipIf(!isPossible)('two nodes', () => {
       });
     const [ada, ben] = [client('a', 0), client('b', 1)];
     await Promise.all([ada.ready(), ben.ready()]);
-    const cleo = await open('b', 2);
+    const eve = await open('b', 5);
     const dora = await open('b', 4);
     wire.cut('reset');
     await expect
@@ -209,7 +247,7 @@ describe.skipIf(!isPossible)('two nodes', () => {
     expect(await readiness(cluster.a)).toEqual({ http: 200, status: 'ok', redis: true });
 
     const { communityId } = place;
-    await ada.call('mutation', 'communities.kick', { communityId, accountId: person(2).accountId });
+    await ada.call('mutation', 'communities.kick', { communityId, accountId: person(5).accountId });
     const revoked = await Ear.open(place, cluster.a, person(4).actor);
     await revoked.socket
       .call('mutation', 'sessions.revoke', { sessionId: person(4).actor.sessionId })
@@ -238,10 +276,10 @@ describe.skipIf(!isPossible)('two nodes', () => {
     const after = pen.text('together again');
     await ada.send(channelId, after);
     await expect.poll(() => ben.seen(channelId), patient).toBe(last + 1);
-    expect(cleo.heard).not.toContain(after.eventId);
+    expect(eve.heard).not.toContain(after.eventId);
     checker.finish(channelId, await readLog(ben, channelId));
     expect(checker.findings).toEqual([]);
     ada.stop();
     ben.stop();
-  }, 150_000);
+  });
 });
