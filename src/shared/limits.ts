@@ -65,7 +65,7 @@ export const limits = {
   backupAppendBytes: 512 * 1024,
   /** Bytes of entries in one answer: what the worker takes in at once, and well under what a socket may have unsent. */
   backupPageBytes: 128 * 1024,
-  /** All entries of one account. 10^5 messages take about 10 MB. */
+  /** All entries of one account. 10^5 messages take 4 MB, or 8 MB where all are direct messages. */
   backupBytes: 256 * 1024 * 1024,
 
   // Communities

@@ -31,6 +31,7 @@ import { codeOf, type EngineCore, type Own } from './engine-core.ts';
 import type { BackupApi, BackupAppend, BackupRefusal, BackupStep, BackupView } from './backup-protocol.ts';
 import { keys, type BackupPull, type BackupRecord, type PendingBackup, type PeerNote } from './records.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
+import { takeVouch } from './vouching.ts';
 
 export const backupKeyOf = ({ self, log }: Own) => ({
   aid: log.aid,
@@ -147,7 +148,7 @@ export class BackingUp implements BackupApi {
     const manifest = parseBackupManifest(pull.manifest);
     const logged = pull.logged ?? undefined;
     const proved = proveBackup({ from: frontierOf(record), nodes: next.nodes, manifest, logged });
-    await keepNotes(unit, next.notes);
+    await keepNotes(unit, own, next.notes);
     return this.#continue(unit, { ...record, ...proved, pull: null, refusal: null }, unlocked);
   }
 
@@ -259,11 +260,16 @@ const appendOf = ({ version, expectedCount, entries, manifest }: PendingBackup):
   manifest,
 });
 
-async function keepNotes(unit: UnitOfWork, notes: Readonly<Record<string, PeerNote>>): Promise<void> {
+async function keepNotes(
+  unit: UnitOfWork,
+  own: Own,
+  notes: Readonly<Record<string, PeerNote>>,
+): Promise<void> {
   for (const [aid, note] of Object.entries(notes)) {
     const known = await unit.get<PeerNote>(keys.peerNote(aid));
     // One that waits here was written on this device after it last looked: it will be the newest.
     if (known && (known.position === null || known.position >= (note.position ?? 0))) continue;
     unit.put(keys.peerNote(aid), note);
+    await takeVouch(unit, own.self.accountId, note.record);
   }
 }

@@ -16,7 +16,7 @@ import { codeOf, deviceIdOf, type EngineCore, type Own } from './engine-core.ts'
 import type { CryptoApi, DeviceView, IdentityAlarm, IdentityView, MissingKeys } from './protocol.ts';
 import { keys, type PeerRecord, type VerifiedRecord } from './records.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
-import { identityInQuestion, settleOn, vouchedFor } from './verification.ts';
+import { identityInQuestion, settleOn, vouchedFor } from './vouching.ts';
 
 type IdentityCalls = Pick<CryptoApi, 'ingestLogs' | 'logsNeeded' | 'identities'>;
 

@@ -58,7 +58,7 @@ export type CodeVerdict =
 export interface PeopleCalls {
   identities(input: { accountIds: readonly AccountId[] }): Promise<readonly IdentityView[]>;
   /** Takes the new identity (`offered`) unchecked; whoever was verified before is so no more. */
-  acceptIdentity(input: { accountId: AccountId; aid: string }): Promise<void>;
+  acceptIdentity(input: { accountId: AccountId; aid: string; now: number }): Promise<void>;
 
   /** What to compare with a person: their new identity while one waits. null: unknown, or an alarm no comparing settles. */
   compare(input: { accountId: AccountId }): Promise<Comparison | null>;
@@ -66,7 +66,8 @@ export interface PeopleCalls {
   readCode(input: { accountId: AccountId; code: string }): Promise<CodeVerdict>;
   /** The person is who `compare` or `readCode` showed (`aid`); a waiting identity is taken by this. */
   verify(input: { accountId: AccountId; aid: string; how: 'digits' | 'code'; now: number }): Promise<void>;
-  unverify(input: { accountId: AccountId }): Promise<void>;
+  /** Takes back what was vouched for, on all own devices. */
+  unverify(input: { accountId: AccountId; now: number }): Promise<void>;
   /** What an invite link says of its maker, in its fragment: the own AID, base64url. */
   invitePin(): Promise<string>;
   /** Whether a genesis entry is of this account and of the identity the link names. Needs no open account. */

@@ -22,6 +22,7 @@ import { codeOf, type EngineCore, type Own } from './engine-core.ts';
 import type { CodeVerdict, Comparison, CryptoApi } from './protocol.ts';
 import { keys, type PeerRecord, type VerifiedRecord } from './records.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
+import { holdAgainst, identityInQuestion, settleOn, unvouch, vouch, vouchedFor } from './vouching.ts';
 
 type VerificationCalls = Pick<
   CryptoApi,
@@ -38,17 +39,6 @@ type VerificationCalls = Pick<
 /** Halves are dear to compute and small to keep; nobody looks at more people than this in one sitting. */
 const MAX_HALVES = 200;
 
-/** The identity a person may be asked about: the known one, or after a reset the new one that waits. */
-export function identityInQuestion(peer: PeerRecord): AccountLogState | null {
-  if (peer.alarm === null) return peer.log;
-  if (peer.alarm !== 'reset') return null;
-  return peer.offered ? openAccountLog(peer.offered) : peer.log;
-}
-
-/** What somebody vouched for: this account has this AID. */
-export const vouchedFor = (unit: UnitOfWork, accountId: AccountId): Promise<VerifiedRecord | undefined> =>
-  unit.get<VerifiedRecord>(keys.verified(accountId));
-
 /** The identity in question, refused unless it is the one the person was shown. */
 async function requireShown(
   unit: UnitOfWork,
@@ -61,12 +51,6 @@ async function requireShown(
   if (!log) throw new CryptoError('not_allowed', 'no identity to decide about');
   if (toBase64Url(log.aid) !== aid) throw new CryptoError('mismatch', 'not the identity that was shown');
   return log;
-}
-
-/** Takes this log as the account's, and everything that spoke against it as settled. */
-export function settleOn(unit: UnitOfWork, accountId: AccountId, log: AccountLogState): void {
-  unit.put(keys.peer(accountId), { log, alarm: null, offered: null, behind: false } satisfies PeerRecord);
-  unit.put(keys.aid(log.aid), accountId);
 }
 
 export class Verification implements VerificationCalls {
@@ -131,27 +115,27 @@ export class Verification implements VerificationCalls {
       const log = await requireShown(unit, own, input);
       settleOn(unit, accountId, log);
       const record: VerifiedRecord = { aid: log.aid, ownAid: own.log.aid, how, at: now };
-      unit.put(keys.verified(accountId), record);
+      vouch(unit, accountId, record);
     });
   }
 
-  unverify({ accountId }: { accountId: AccountId }): Promise<void> {
+  unverify({ accountId, now }: { accountId: AccountId; now: number }): Promise<void> {
     return this.#core.run(async (unit) => {
       const peer = await unit.get<PeerRecord>(keys.peer(accountId));
       // While an identity waits, giving up the old one is a decision about the new one: `acceptIdentity`.
       if (peer && peer.alarm !== null)
         throw new CryptoError('not_allowed', 'an identity waits to be decided on');
-      unit.remove(keys.verified(accountId));
+      await unvouch(unit, accountId, now);
     });
   }
 
-  acceptIdentity(input: { accountId: AccountId; aid: string }): Promise<void> {
+  acceptIdentity(input: { accountId: AccountId; aid: string; now: number }): Promise<void> {
     return this.#core.run(async (unit, own) => {
       const peer = await unit.get<PeerRecord>(keys.peer(input.accountId));
       // The own identity is what the vault holds; nobody may talk this device into another one.
       if (peer?.alarm !== 'reset') throw new CryptoError('not_allowed', 'no identity waits to be accepted');
       settleOn(unit, input.accountId, await requireShown(unit, own, input));
-      unit.remove(keys.verified(input.accountId));
+      await unvouch(unit, input.accountId, input.now);
     });
   }
 
@@ -175,11 +159,8 @@ export class Verification implements VerificationCalls {
       const { accountId, pin, now } = input;
       if (accountId === own.self.accountId || (await vouchedFor(unit, accountId))) return;
       const aid = fromBase64Url(pin);
-      const peer = await unit.get<PeerRecord>(keys.peer(accountId));
-      const record: VerifiedRecord = { aid, ownAid: own.log.aid, how: 'invite', at: now };
-      unit.put(keys.verified(accountId), record);
-      if (peer?.alarm === null && !equalBytes(peer.log.aid, aid))
-        unit.put(keys.peer(accountId), { ...peer, alarm: 'reset', offered: null } satisfies PeerRecord);
+      vouch(unit, accountId, { aid, ownAid: own.log.aid, how: 'invite', at: now });
+      await holdAgainst(unit, accountId, aid);
     });
   }
 }

@@ -53,6 +53,11 @@ export class Identities {
     await this.#read([accountId]);
   }
 
+  /** Notes about anybody may have come from another device. */
+  refreshAll(): void {
+    this.changed([...this.#views.keys()]);
+  }
+
   /** Whoever was asked about is read again. */
   #refresh(accountIds: readonly AccountId[]): void {
     for (const accountId of accountIds) if (this.#views.has(accountId)) this.#want(accountId);

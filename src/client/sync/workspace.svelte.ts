@@ -6,6 +6,7 @@ import type { CryptoClient } from '#client/crypto/crypto-client.ts';
 import { unowned } from '#client/lib/unowned.svelte.ts';
 import type { LiveEvent } from '#shared/events.ts';
 import type { AccountId, ChannelId, CommunityId, EventId } from '#shared/ids.ts';
+import { Asking } from './asking.ts';
 import { Backup } from './backup.svelte.ts';
 import { ChannelLog } from './channel-log.svelte.ts';
 import { Identities } from './identities.svelte.ts';
@@ -25,7 +26,6 @@ export interface WorkspaceOptions {
   readonly onRefused: () => void;
 }
 
-const ASK_AFTER_MS = 1500;
 const RETRY_MS = 3000;
 
 export class Workspace {
@@ -41,7 +41,10 @@ export class Workspace {
   readonly notices = new ReaderNotices();
   readonly #logs = new Map<ChannelId, ChannelLog>();
   readonly #crypto: CryptoClient;
-  readonly #asking = new Map<ChannelId, ReturnType<typeof setTimeout>>();
+  readonly #asking = new Asking(async (channelId) => {
+    await this.#logs.get(channelId)?.retryPending();
+    await this.keys.requestKeys(channelId).catch(() => undefined);
+  });
   /** Server time minus local time, ms. */
   #skew = 0;
   /** Events that came between `live.opened` and the bootstrap; null when state is loaded. */
@@ -85,7 +88,7 @@ export class Workspace {
       api,
       keys: this.keys,
       now,
-      onKeys: () => this.#retryAll(),
+      onKeys: () => this.#backupRead(),
     });
     this.outbox = new Outbox({
       crypto: crypto.api,
@@ -134,7 +137,7 @@ export class Workspace {
     this.identities.close();
     this.backup.close();
     clearTimeout(this.#retry);
-    for (const timer of this.#asking.values()) clearTimeout(timer);
+    this.#asking.close();
   }
 
   /** The log of a conversation; made when first asked for. */
@@ -164,7 +167,7 @@ export class Workspace {
         epoch: structure.head(channelId).epoch,
       }),
       fetchLogs: (accountIds) => keys.refreshLogs(accountIds.map((accountId) => ({ accountId }))),
-      onKeysMissing: (id) => this.#askSoon(id),
+      onKeysMissing: (id) => this.#asking.soon(id),
     };
   }
 
@@ -177,26 +180,24 @@ export class Workspace {
     });
   }
 
-  /** Keys usually arrive with the message; only what is still missing after a moment is asked for. */
-  #askSoon(channelId: ChannelId): void {
-    if (this.#asking.has(channelId)) return;
-    const ask = async (): Promise<void> => {
-      this.#asking.delete(channelId);
-      await this.#logs.get(channelId)?.retryPending();
-      await this.keys.requestKeys(channelId).catch(() => undefined);
-    };
-    this.#asking.set(
-      channelId,
-      setTimeout(() => void ask(), ASK_AFTER_MS),
-    );
+  /** What this person vouches for changed: the other devices are to know. */
+  async vouchingChanged(accountId: AccountId): Promise<void> {
+    await this.identities.reread(accountId);
+    this.backup.soon();
   }
 
   /** Somebody decided about a person: what waited for it goes on. */
   async identitySettled(accountId: AccountId): Promise<void> {
-    await this.identities.reread(accountId);
+    await this.vouchingChanged(accountId);
     await this.keys.receive([]).catch(() => undefined);
     this.#retryAll();
     await this.outbox.resume();
+  }
+
+  /** Keys and notes about people came out of the backup. */
+  #backupRead(): void {
+    this.#retryAll();
+    this.identities.refreshAll();
   }
 
   #retryAll(): void {

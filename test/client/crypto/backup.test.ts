@@ -7,6 +7,7 @@ import { utf8 } from '#crypto/index.ts';
 import type { BackupPage, BackupStatus } from '#shared/backup.ts';
 import type { ChannelId } from '#shared/ids.ts';
 import { Exchange, textsOf, type Person } from '../support/exchange.ts';
+import { replacedLog } from '../support/world.ts';
 
 const channel = '018f0000-0000-7000-8000-0000000000c1' as ChannelId;
 const dm = '018f0000-0000-7000-8000-0000000000d1' as ChannelId;
@@ -231,5 +232,37 @@ describe('backup of keys', () => {
     await list.push(device, server.now);
     await list.pull(ada);
     expect(await read(ada)).toEqual(utf8('not any more'));
+  });
+
+  it('A05 who was checked is so on every own device, and a new one is warned of a swap it never saw', async () => {
+    const { accountId } = ben;
+    const meet = async (person: Person) =>
+      person.engine.ingestLogs({ logs: server.logsFor([{ accountId, fromSeq: 0 }]) });
+    const stateAt = async (person: Person): Promise<string> => {
+      const [view] = await person.engine.identities({ accountIds: [accountId] });
+      return `${view?.state} ${view?.verified?.how ?? '-'}`;
+    };
+    await list.pull(ada);
+    await meet(ada);
+    const { aid } = (await ada.engine.compare({ accountId }))!;
+    await ada.engine.verify({ accountId, aid, how: 'digits', now: server.now });
+    await list.push(ada, server.now);
+    const met = await newDevice();
+    await meet(met);
+    expect(await stateAt(met)).toBe('unverified -');
+    await list.pull(met);
+    expect(await stateAt(met)).toBe('verified digits');
+
+    // From now on the server shows somebody else under Ben's name.
+    server.logs.set(accountId, replacedLog(accountId, server.now));
+    const late = await newDevice();
+    await list.pull(late);
+    await meet(late);
+    expect(await stateAt(late)).toBe('blocked digits');
+
+    await met.engine.unverify({ accountId, now: server.now + 1 });
+    await list.push(met, server.now);
+    await list.pull(ada);
+    expect(await stateAt(ada)).toBe('unverified -');
   });
 });

@@ -24,7 +24,7 @@ async function look(person: Person, at: Person): Promise<readonly IdentityAlarm[
 async function accept(person: Person, of: Person): Promise<void> {
   const { accountId } = of;
   const [view] = await person.engine.identities({ accountIds: [accountId] });
-  await person.engine.acceptIdentity({ accountId, aid: view?.offered ?? '' });
+  await person.engine.acceptIdentity({ accountId, aid: view?.offered ?? '', now: Date.now() });
 }
 
 async function stateSeenBy(person: Person, of: Person): Promise<string> {

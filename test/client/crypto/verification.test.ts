@@ -74,7 +74,7 @@ describe('comparing', () => {
   it('can be taken back; nobody verifies themselves, nor an identity they were not shown', async () => {
     const { server, ada, ben } = world;
     await verify(ada, ben);
-    await ada.engine.unverify({ accountId: ben.accountId });
+    await ada.engine.unverify({ accountId: ben.accountId, now: server.now });
     expect(await stateOf(ada, ben)).toBe('unverified - -');
     const { aid } = await comparison(ben, ada);
     const wrong = { accountId: ben.accountId, aid, how: 'digits', now: server.now } as const;
@@ -174,7 +174,9 @@ describe('a verified person who starts over', () => {
     expect(mailed()).toBe(before);
     expect(textsOf(await server.read(ben, talk)).at(-1)).toBeNull();
     // Giving up the old verification is no way around the decision.
-    expect(await codeOf(ada.engine.unverify({ accountId: ben.accountId }))).toBe('not_allowed');
+    expect(await codeOf(ada.engine.unverify({ accountId: ben.accountId, now: server.now }))).toBe(
+      'not_allowed',
+    );
     expect(await stateOf(ada, ben)).toBe('blocked reset digits');
   });
 
@@ -204,9 +206,11 @@ describe('a verified person who starts over', () => {
     // The server swaps in yet another identity after the person looked: that one was never shown.
     server.logs.set(ben.accountId, replacedLog(ben.accountId, server.now + 1));
     await meet(ada, ben);
-    expect(await codeOf(ada.engine.acceptIdentity({ accountId: ben.accountId, aid }))).toBe('mismatch');
+    expect(await codeOf(ada.engine.acceptIdentity({ accountId: ben.accountId, aid, now: server.now }))).toBe(
+      'mismatch',
+    );
     const shown = (await comparison(ada, ben)).aid;
-    await ada.engine.acceptIdentity({ accountId: ben.accountId, aid: shown });
+    await ada.engine.acceptIdentity({ accountId: ben.accountId, aid: shown, now: server.now });
     expect(await stateOf(ada, ben)).toBe('unverified - -');
   });
 

@@ -92,7 +92,9 @@ export class Person {
     this.#isBusy = true;
     try {
       // Refused when the server shows yet another one meanwhile: then that is what is shown next.
-      await this.#workspace.crypto.acceptIdentity({ accountId: this.accountId, aid }).catch(() => undefined);
+      const now = this.#workspace.now();
+      const decided = { accountId: this.accountId, aid, now };
+      await this.#workspace.crypto.acceptIdentity(decided).catch(() => undefined);
       await this.#workspace.identitySettled(this.accountId);
     } finally {
       this.#isBusy = false;
@@ -101,8 +103,10 @@ export class Person {
 
   /** "Not sure any more": the person counts as not checked. */
   async unverify(): Promise<void> {
-    await this.#workspace.crypto.unverify({ accountId: this.accountId }).catch(() => undefined);
-    await this.#workspace.identities.reread(this.accountId);
+    const { accountId } = this;
+    const now = this.#workspace.now();
+    await this.#workspace.crypto.unverify({ accountId, now }).catch(() => undefined);
+    await this.#workspace.vouchingChanged(accountId);
   }
 
   /** The direct conversation with this person; why not, in words, when there is none to be had. */

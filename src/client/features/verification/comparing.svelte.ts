@@ -95,8 +95,9 @@ export class Comparing {
   async deny(): Promise<void> {
     const { accountId } = this;
     // While another identity waits, nothing was believed of it yet.
-    await this.#workspace.crypto.unverify({ accountId }).catch(() => undefined);
-    await this.#workspace.identities.reread(accountId);
+    const now = this.#workspace.now();
+    await this.#workspace.crypto.unverify({ accountId, now }).catch(() => undefined);
+    await this.#workspace.vouchingChanged(accountId);
     this.#step = 'differs';
   }
 }
