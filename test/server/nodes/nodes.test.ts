@@ -19,6 +19,8 @@ import { attachSignature } from '../../support/keys.ts';
 
 const source = inject('testDatabase');
 const isPossible = source.kind === 'postgres' && findRedis() !== undefined;
+if (source.kind === 'postgres' && !isPossible)
+  console.warn('No redis-server or valkey-server found: the tests of several nodes did not run.');
 async function inDatabase<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
