@@ -88,7 +88,10 @@ export class Workspace {
       api,
       keys: this.keys,
       now,
-      onKeys: () => this.#backupRead(),
+      onKeys: () => {
+        this.#retryAll();
+        this.identities.refreshAll();
+      },
     });
     this.outbox = new Outbox({
       crypto: crypto.api,
@@ -192,12 +195,6 @@ export class Workspace {
     await this.keys.receive([]).catch(() => undefined);
     this.#retryAll();
     await this.outbox.resume();
-  }
-
-  /** Keys and notes about people came out of the backup. */
-  #backupRead(): void {
-    this.#retryAll();
-    this.identities.refreshAll();
   }
 
   #retryAll(): void {
