@@ -2,8 +2,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { limits } from '#shared/limits.ts';
 import type { Factor, FactorProof } from '#shared/second-factor.ts';
-import { toBase64Url } from '#crypto/index.ts';
+import { fromBase64Url, toBase64Url } from '#crypto/index.ts';
 import { caller, refusal, testDeps, testRequest, type TestDeps } from '../../support/deps.ts';
+import { nextPassword } from '../../support/keys.ts';
 import { registerPerson, type Person } from '../../support/people.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/test-db.ts';
 import { appCode } from '../../support/totp.ts';
@@ -196,6 +197,8 @@ describe('vault.get with codes on', () => {
 
 describe('changing one’s codes', () => {
   beforeEach(enable);
+  const vaultOf = (loginSecret: string, factor?: FactorProof) =>
+    ada.api.vault.get({ loginSecret, ...(factor ? { factor } : {}) });
 
   it('new backup codes replace the old ones and need a code', async () => {
     expect(
@@ -225,6 +228,32 @@ describe('changing one’s codes', () => {
     await ada.api.factors.renewBackupCodes({ factor });
     expect((await refusal(ada.api.factors.disableTotp({ factor }))).code).toBe('second_factor_required');
     expect((await ada.api.factors.status()).totp).not.toBeNull();
+  });
+
+  it('the recovery code turns them off, backup codes too: it alone brings everything back', async () => {
+    const { recoveryAuth, vault } = ada;
+    const secrets = [4, 5].map((fill) => toBase64Url(new Uint8Array(32).fill(fill)));
+    const [newLoginSecret = '', newRecoveryAuth = ''] = secrets;
+    const made = { ...nextPassword(ada, vault), newLoginSecret, newRecoveryAuth };
+    await caller(world.deps, null).auth.recover({ username: 'ada', recoveryAuth, ...made });
+    expect((await login(undefined, { secret: newLoginSecret })).accountId).toBe(ada.accountId);
+    expect([await db.prisma.totp.count(), await db.prisma.backupCode.count()]).toEqual([0, 0]);
+  });
+
+  it('a new password needs the vault, and the vault a second factor', async () => {
+    const { loginSecret } = ada;
+    expect((await refusal(vaultOf(loginSecret))).code).toBe('second_factor_required');
+    const proof = { kind: 'password', loginSecret, factor: totp() } as const;
+    const { factorTicket: ticket } = await ada.api.auth.reauthenticate(proof);
+    const { vault } = await vaultOf(loginSecret, { kind: 'ticket', ticket: ticket ?? '' });
+    const change = { loginSecret, ...nextPassword(ada, fromBase64Url(vault)) };
+    world.clock.advance(limits.freshMs);
+    const stale = ada.api.account.changePassword(change);
+    expect(await refusal(stale)).toEqual({ code: 'reauthentication_required' });
+    await ada.api.auth.reauthenticate({ ...proof, factor: totp() });
+    await ada.api.account.changePassword(change);
+    const opened = await login(backup(0), { secret: change.newLoginSecret });
+    expect(opened.accountId).toBe(ada.accountId);
   });
 
   it('a server that lost its key refuses codes instead of waving people through', async () => {
