@@ -1,5 +1,6 @@
 // What outlives pages: the session and the way from page to page. One per tab.
 import type { CryptoClient } from '#client/crypto/crypto-client.ts';
+import { Reauthentication } from '#client/features/session/reauthentication.svelte.ts';
 import { Session } from '#client/features/session/session.svelte.ts';
 
 /** The address bar, as pages see it. Links are plain `<a href>`; the router takes them over. */
@@ -21,6 +22,7 @@ export interface Navigation {
 export class AppState {
   readonly session: Session;
   readonly navigation: Navigation;
+  readonly reauthentication = new Reauthentication();
 
   constructor(crypto: CryptoClient, navigationFor: (session: Session) => Navigation) {
     this.session = new Session(crypto);

@@ -28,6 +28,12 @@ export class Lockout {
     return count < limits.lockoutTries ? 0 : endsInMs;
   }
 
+  /** How many more failures of this address with this name there may be before it is locked. */
+  async triesLeft(name: string, address: string): Promise<number> {
+    const { count } = await this.#counters.read(pairKey(name, address));
+    return Math.max(0, limits.lockoutTries - count);
+  }
+
   /** After 100 failures of a name within an hour, tries from unknown devices are held for 30 s each. */
   async slowDown(name: string, isKnownDevice: boolean): Promise<void> {
     if (isKnownDevice) return;

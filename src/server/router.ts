@@ -2,6 +2,7 @@
 import { accountRouter } from './domains/auth/account.router.ts';
 import { authRouter, vaultRouter } from './domains/auth/auth.router.ts';
 import { backupRouter } from './domains/backup/backup.router.ts';
+import { factorsRouter, passkeysRouter } from './domains/auth/factors.router.ts';
 import { channelsRouter, dmsRouter, groupsRouter } from './domains/channels/channels.router.ts';
 import { communitiesRouter } from './domains/communities/communities.router.ts';
 import { devicesRouter } from './domains/devices/devices.router.ts';
@@ -25,12 +26,14 @@ export const appRouter = router({
   communities: communitiesRouter,
   devices: devicesRouter,
   dms: dmsRouter,
+  factors: factorsRouter,
   groups: groupsRouter,
   instance: instanceRouter,
   invites: invitesRouter,
   live: liveRouter,
   mailbox: mailboxRouter,
   messages: messagesRouter,
+  passkeys: passkeysRouter,
   prekeys: prekeysRouter,
   presence: presenceRouter,
   roles: rolesRouter,

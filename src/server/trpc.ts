@@ -1,6 +1,7 @@
 // The three kinds of procedure. Each names its action (or is public), is rate limited by class, and answers
 // failures as `error.data.app` (AppErrorPayload); an unknown cause is logged and answered as `internal`.
 import { initTRPC, TRPCError } from '@trpc/server';
+import { requireFresh } from './domains/sessions/sessions.service.ts';
 import { liveTransformer } from './platform/live-codec.ts';
 import { addressKey } from './platform/address.ts';
 import { AppError, type AppErrorPayload } from '#shared/errors.ts';
@@ -14,6 +15,8 @@ export interface ProcedureMeta {
   readonly action?: Action;
   readonly public?: true;
   readonly needsDevice?: true;
+  /** Asks for fresh proof of the person: always, or for some inputs (the service decides). */
+  readonly sensitive?: 'always' | 'sometimes';
 }
 
 const t = initTRPC
@@ -128,6 +131,12 @@ const onDevice = t.middleware(({ ctx, next }) => {
   return next({ ctx: { actor: { ...actor, deviceId } } });
 });
 
+const fresh = t.middleware(async ({ ctx, next }) => {
+  if (!ctx.actor) throw new AppError({ code: ctx.authFailure });
+  await requireFresh(ctx.deps.db, ctx.deps, ctx.actor.sessionId);
+  return next();
+});
+
 const base = t.procedure.use(typedErrors).use(counted).use(admitted);
 
 /** Anybody; limited per address. The names of public procedures are listed in the architecture test. */
@@ -137,6 +146,10 @@ export const publicProcedure = (rateClass: RateClass) =>
 /** Signed in, on any session: `ctx.actor` is an Actor. */
 export const accountProcedure = (action: Action, rateClass: RateClass) =>
   base.meta({ action }).use(signedIn).use(limited(rateClass, false));
+
+/** Signed in, and the person proved to be themselves within `limits.freshMs` (log-in or `auth.reauthenticate`). */
+export const sensitiveProcedure = (action: Action, rateClass: RateClass) =>
+  accountProcedure(action, rateClass).meta({ sensitive: 'always' }).use(fresh);
 
 /** Signed in on a session bound to a device (protocol P9): `ctx.actor` is a DeviceActor. */
 export const deviceProcedure = (action: Action, rateClass: RateClass) =>

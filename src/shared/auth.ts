@@ -10,6 +10,8 @@ import {
   type SessionId,
 } from './ids.ts';
 import { limits } from './limits.ts';
+import { usernamePattern } from './names.ts';
+import { factorProofSchema, factorSchema, type FactorTicket } from './second-factor.ts';
 
 /** Case-insensitive: kept in lower case. */
 export const usernameSchema = z
@@ -19,7 +21,7 @@ export const usernameSchema = z
     z.toLowerCase(),
     z.minLength(limits.usernameMin),
     z.maxLength(limits.usernameMax),
-    z.regex(/^[a-z0-9_.-]+$/),
+    z.regex(usernamePattern),
   );
 export const displayNameSchema = z
   .string()
@@ -80,7 +82,12 @@ export const registerInput = z.object({
   setup: z.optional(z.object({ token: z.optional(z.string().check(z.maxLength(128))) })),
 });
 
-export const loginInput = z.object({ username: usernameSchema, loginSecret: secretSchema });
+export const loginInput = z.object({
+  username: usernameSchema,
+  loginSecret: secretSchema,
+  /** Where `second_factor_required` was answered: the same call again, with it. */
+  factor: z.optional(factorSchema),
+});
 
 /** Answer of register, log in and refresh. The refresh token travels in a cookie only. */
 export interface SessionGrant {
@@ -91,6 +98,9 @@ export interface SessionGrant {
   /** The device this session is bound to; null until `devices.attach`. */
   readonly deviceId: DeviceId | null;
 }
+
+/** Answer of the log-ins. */
+export type LoginGrant = SessionGrant & FactorTicket;
 
 export const logoutInput = z.object({
   /** "Log out and remove": the session's device leaves the account log first (client appends revokeDevice). */
@@ -109,7 +119,11 @@ export interface SessionSummary {
 }
 export const revokeSessionInput = z.object({ sessionId: sessionIdSchema });
 
-export const vaultGetInput = z.object({ loginSecret: secretSchema });
+/** The second factor is needed exactly where log-in asks for one (protocol P10). */
+export const vaultGetInput = z.object({
+  loginSecret: secretSchema,
+  factor: z.optional(factorProofSchema),
+});
 export interface VaultGrant {
   readonly vault: string;
   readonly vaultVersion: number;

@@ -1,6 +1,7 @@
 // The closed union of error codes with their typed payloads. The server maps it to tRPC in one place,
 // the client maps it to words in one place.
 import type { DeviceRef, DeviceId } from './ids.ts';
+import type { FactorMethod } from './second-factor.ts';
 
 export interface InputIssue {
   readonly path: string;
@@ -14,6 +15,12 @@ export type AppErrorPayload =
   /** The session has no attached device yet (protocol P9). */
   | { readonly code: 'device_required' }
   | { readonly code: 'bad_credentials' }
+  /** The password was right; the call is repeated with one of these. */
+  | { readonly code: 'second_factor_required'; readonly methods: readonly FactorMethod[] }
+  /** A code that is wrong, too old or used, or a passkey that does not fit. */
+  | { readonly code: 'bad_second_factor'; readonly triesLeft: number }
+  /** Fresh proof of the person is needed first: `auth.reauthenticate`, then the same call again. */
+  | { readonly code: 'reauthentication_required' }
   | { readonly code: 'locked_out'; readonly retryAfterMs: number }
   | { readonly code: 'rate_limited'; readonly retryAfterMs: number }
   | { readonly code: 'setup_required' }
@@ -55,8 +62,7 @@ export type ForbiddenReason =
   | 'timed_out'
   | 'banned'
   | 'suspended'
-  | 'not_author'
-  | 'reauthenticate';
+  | 'not_author';
 
 /** Thrown by services; one mapping turns it into a tRPC error. The message is the code: safe to log. */
 export class AppError extends Error {

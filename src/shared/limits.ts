@@ -27,6 +27,15 @@ export const limits = {
   slowLoginAfter: 100,
   slowLoginMs: 30 * SECOND,
   sessionsPerAccount: 50,
+  /** How long a session counts as fresh after its person proved to be themselves. */
+  freshMs: 10 * MINUTE,
+  /** Life of challenges for passkeys and of the ticket a second factor is answered with. */
+  ticketMs: 5 * MINUTE,
+  backupCodes: 8,
+  passkeysPerAccount: 10,
+  passkeyNameMax: 64,
+  passkeyCredentialIdBytes: 1023,
+  passkeyStructureBytes: 4096,
   vaultBytes: 4096,
   kdfMemoryMinKiB: 64 * 1024,
   kdfMemoryMaxKiB: 256 * 1024,

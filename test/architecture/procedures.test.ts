@@ -10,13 +10,31 @@ const PUBLIC = [
   'auth.login',
   'auth.recover',
   'auth.recoveryVault',
+  'auth.passkeyChallenge',
+  'auth.passkeyLogin',
   'auth.refresh',
   'auth.register',
   'instance.info',
   'invites.preview',
 ];
 
+/** What a stolen session must not do: fresh proof of the person is asked for, always or for some inputs. */
+const SENSITIVE: Readonly<Record<string, 'always' | 'sometimes'>> = {
+  /** All entries but revocations: certifying a device gives it everything the account has. */
+  'devices.append': 'sometimes',
+  'account.changePassword': 'always',
+  'account.changeRecovery': 'always',
+  'factors.beginTotp': 'always',
+  'factors.disableTotp': 'always',
+  'factors.enableTotp': 'always',
+  'factors.renewBackupCodes': 'always',
+  'passkeys.add': 'always',
+  'passkeys.begin': 'always',
+  'passkeys.remove': 'always',
+};
+
 interface Meta {
+  readonly sensitive?: 'always' | 'sometimes';
   readonly action?: string;
   readonly public?: boolean;
 }
@@ -49,6 +67,11 @@ describe('procedures', () => {
   it('leave no name on the public list that does not exist', () => {
     const names = procedures.map(({ name }) => name);
     expect(PUBLIC.filter((name) => !names.includes(name))).toEqual([]);
+  });
+
+  it('that are sensitive are exactly those listed here', () => {
+    const marked = procedures.flatMap(({ name, meta }) => (meta.sensitive ? [[name, meta.sensitive]] : []));
+    expect(Object.fromEntries(marked)).toEqual(SENSITIVE);
   });
 
   it('are called noun.verb', () => {

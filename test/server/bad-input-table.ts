@@ -52,6 +52,18 @@ const none: Row = { input: null };
 /** Wrong passwords of all these rows count together. */
 const guessed: Foreign = ['bad_credentials', 'locked_out'];
 
+const passkeyId = '01890000-0000-7000-8000-000000000001';
+const clientDataJSON = bytes(80);
+const assertion = {
+  id: bytes(32),
+  response: { clientDataJSON, authenticatorData: bytes(37), signature: bytes(70), userHandle: bytes(16) },
+};
+const attestation = {
+  id: bytes(32),
+  response: { clientDataJSON, attestationObject: bytes(200), transports: ['internal'] },
+};
+const codes = () => ['12345', '1234567', '12 345', '１２３４５６'].map((code) => ({ code }));
+
 const accounts: Record<string, Row> = {
   'auth.kdf': { input: () => ({ username: 'somebody' }) },
   'auth.available': { input: () => ({ username: 'somebody' }) },
@@ -106,9 +118,48 @@ const accounts: Record<string, Row> = {
     input: ({ ada }) => ({ loginSecret: ada.loginSecret, username: ada.username }),
     foreign: guessed,
   },
+  'auth.passkeyChallenge': none,
+  'auth.passkeyLogin': { input: () => ({ assertion }), foreign: 'bad_credentials' },
+  'auth.reauthenticate': {
+    input: ({ ada }) => ({
+      kind: 'password',
+      loginSecret: ada.loginSecret,
+      factor: { kind: 'passkey', assertion },
+    }),
+    foreign: 'bad_credentials',
+  },
+  'factors.status': none,
+  'factors.beginTotp': none,
+  'factors.enableTotp': { input: () => ({ code: '123456' }), foreign: 'conflict', refused: codes },
+  'factors.disableTotp': {
+    input: () => ({ factor: { kind: 'backup', code: '01234-ABCDE' } }),
+    foreign: 'conflict',
+    refused: () => [{ factor: { kind: 'backup', code: 'OOOOO-IIIII' } }, { factor: { kind: 'ticket' } }],
+  },
+  'factors.renewBackupCodes': {
+    input: () => ({ factor: { kind: 'totp', code: '123456' } }),
+    foreign: 'conflict',
+  },
+  'passkeys.begin': none,
+  'passkeys.add': {
+    input: () => ({ name: 'Key', attestation }),
+    foreign: 'bad_proof',
+    refused: () => [
+      { name: 'x'.repeat(65), attestation },
+      { name: ' ', attestation },
+    ],
+  },
+  'passkeys.rename': { input: () => ({ passkeyId, name: 'Mine' }), foreign: 'not_found' },
+  'passkeys.remove': { input: () => ({ passkeyId }), foreign: 'not_found' },
   'auth.refresh': none,
   'auth.logout': { input: () => ({ everywhere: false }) },
-  'vault.get': { input: ({ ada }) => ({ loginSecret: ada.loginSecret }), foreign: guessed },
+  'vault.get': {
+    input: ({ ada }) => ({
+      loginSecret: ada.loginSecret,
+      factor: { kind: 'ticket', ticket: bytes(56) },
+    }),
+    foreign: guessed,
+  },
   'sessions.list': none,
   'sessions.revoke': { input: ({ ada }) => ({ sessionId: ada.actor.sessionId }), foreign: 'not_found' },
   'users.me': none,

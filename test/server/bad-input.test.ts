@@ -1,6 +1,6 @@
 // Bad input for every procedure: wrong types, oversize, unknown ids, others' ids. Each is refused with a typed
 // error and leaves every table as it was. A procedure without a row here fails the first test.
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { appRouter } from '#server/router.ts';
 import { AppError, type AppErrorCode } from '#shared/errors.ts';
 import type { Actor } from '#server/deps.ts';
@@ -22,6 +22,13 @@ beforeAll(async () => {
   world = await buildWorld(deps);
 });
 afterAll(() => db.close());
+/** One procedure's wrong secrets must not lock the next one's caller out. */
+afterEach(async () => {
+  for (const { username } of [world.ada, world.eve]) {
+    await deps.lockout.succeed(username, '127.0.0.1');
+    await deps.lockout.succeed(`codes of ${username}`, '');
+  }
+});
 
 const procedures = appRouter._def.procedures as unknown as Record<
   string,

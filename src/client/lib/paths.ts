@@ -1,5 +1,5 @@
 // Where things are in this app. Pages and components link by these; routes.ts holds the patterns.
-export type SettingsSection = 'profile' | 'account' | 'devices' | 'appearance';
+export type SettingsSection = 'profile' | 'account' | 'security' | 'devices' | 'appearance';
 
 export const paths = {
   start: '/',

@@ -12,6 +12,7 @@ const SECRETS = [
   'JWT_KEY',
   'FRANKING_KEY',
   'KDF_FAKE_KEY',
+  'TOTP_KEY',
   'SETUP_TOKEN',
   'METRICS_TOKEN',
 ] as const;
@@ -77,6 +78,7 @@ const schema = z.object({
   JWT_KEY: z.string().includes('PRIVATE KEY', 'must be a PEM private key (Ed25519)').optional(),
   FRANKING_KEY: base64Key(32).optional(),
   KDF_FAKE_KEY: base64Key(32).optional(),
+  TOTP_KEY: base64Key(32).optional(),
   SETUP_TOKEN: z.string().min(16, 'must have 16 characters or more').optional(),
   METRICS_TOKEN: z.string().min(16, 'must have 16 characters or more').optional(),
   DISK_RESERVE_MB: z.coerce.number().int().min(0).max(1_000_000).default(256),
@@ -121,6 +123,7 @@ export interface Env {
   readonly jwtKey: string | undefined;
   readonly frankingKey: Uint8Array | undefined;
   readonly kdfFakeKey: Uint8Array | undefined;
+  readonly totpKey: Uint8Array | undefined;
   readonly setupToken: string | undefined;
   /** Who holds it may read /metrics from anywhere. */
   readonly metricsToken: string | undefined;
@@ -184,6 +187,7 @@ export function parseEnv(source: Source, root = process.cwd()): Env {
     jwtKey: vars.JWT_KEY,
     frankingKey: vars.FRANKING_KEY,
     kdfFakeKey: vars.KDF_FAKE_KEY,
+    totpKey: vars.TOTP_KEY,
     setupToken: vars.SETUP_TOKEN,
     metricsToken: vars.METRICS_TOKEN,
     diskReserveBytes: vars.DISK_RESERVE_MB * 1024 * 1024,

@@ -17,6 +17,7 @@ const KEY_BYTES = 32;
 const JWT_FILE = 'jwt-ed25519.pem';
 const FRANKING_FILE = 'franking.key';
 const KDF_FAKE_FILE = 'kdf-fake.key';
+const TOTP_FILE = 'totp.key';
 
 export interface Secrets {
   /** Ed25519 pair that signs access tokens. */
@@ -25,6 +26,8 @@ export interface Secrets {
   readonly frankingKey: Uint8Array;
   /** 32 bytes; makes stable invented KDF parameters for names that do not exist. */
   readonly kdfFakeKey: Uint8Array;
+  /** 32 bytes; seals the secrets of codes by time and keys the hashes of backup codes. */
+  readonly totpKey: Uint8Array;
 }
 
 /** Reads `path`, or creates it whole and flushed; two starts at once end with the same content. */
@@ -60,15 +63,15 @@ async function keyBytes(folder: string, name: string): Promise<Uint8Array> {
 }
 
 /** The same for the same secrets, and tells nothing of them: nodes of one instance compare it. */
-export function kinshipOf({ jwt, frankingKey, kdfFakeKey }: Secrets): string {
+export function kinshipOf({ jwt, frankingKey, kdfFakeKey, totpKey }: Secrets): string {
   const publicKey = jwt.publicKey.export({ type: 'spki', format: 'der' });
-  const inner = createHmac('sha256', frankingKey).update(publicKey).digest();
+  const inner = createHmac('sha256', frankingKey).update(publicKey).update(totpKey).digest();
   return createHmac('sha256', kdfFakeKey).update(inner).digest('base64url').slice(0, 16);
 }
 
 /** Loads every secret, making those that are missing. @throws Error when one is damaged */
 export async function loadSecrets(
-  env: Pick<Env, 'dataDir' | 'jwtKey' | 'frankingKey' | 'kdfFakeKey'>,
+  env: Pick<Env, 'dataDir' | 'jwtKey' | 'frankingKey' | 'kdfFakeKey' | 'totpKey'>,
 ): Promise<Secrets> {
   const folder = join(env.dataDir, 'secrets');
   await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -80,6 +83,7 @@ export async function loadSecrets(
     jwt: { privateKey, publicKey: createPublicKey(privateKey) },
     frankingKey: env.frankingKey ?? (await keyBytes(folder, FRANKING_FILE)),
     kdfFakeKey: env.kdfFakeKey ?? (await keyBytes(folder, KDF_FAKE_FILE)),
+    totpKey: env.totpKey ?? (await keyBytes(folder, TOTP_FILE)),
   };
 }
 
@@ -88,6 +92,7 @@ export const secretFiles = (secrets: Secrets): Readonly<Record<string, Uint8Arra
   [JWT_FILE]: Buffer.from(secrets.jwt.privateKey.export({ type: 'pkcs8', format: 'pem' })),
   [FRANKING_FILE]: secrets.frankingKey,
   [KDF_FAKE_FILE]: secrets.kdfFakeKey,
+  [TOTP_FILE]: secrets.totpKey,
 });
 
 /**

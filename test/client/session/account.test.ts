@@ -1,6 +1,7 @@
 // One's own account over a real session, server and engine: another password, another code, getting in by the code —
 // also when the answer is lost or the browser dies half-way.
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Reauthentication } from '#client/features/session/reauthentication.svelte.ts';
 import { RecoveryForm } from '#client/features/session/recovery.svelte.ts';
 import { entryFailure, type Session } from '#client/features/session/session.svelte.ts';
 import { NewCodeForm } from '#client/features/settings/new-code-form.svelte.ts';
@@ -81,7 +82,7 @@ describe('another password', () => {
     const { session: laptop } = await visitor();
     await laptop.login({ username, password: first });
     await settled(laptop);
-    const form = new PasswordForm(home.workspace!);
+    const form = new PasswordForm(home.workspace!, new Reauthentication());
     Object.assign(form, { current: 'not my password', next: second });
     expect(await form.submit()).toBe(false);
     expect(form.currentFault).toBe('account.wrongPassword');
@@ -94,7 +95,7 @@ describe('another password', () => {
   });
 
   it('refuses what is weak or the same before anything is asked', async () => {
-    const form = new PasswordForm(home.workspace!);
+    const form = new PasswordForm(home.workspace!, new Reauthentication());
     Object.assign(form, { current: first, next: first });
     expect([await form.submit(), form.nextFault]).toEqual([false, 'account.samePassword']);
     form.next = 'password123';
@@ -104,7 +105,7 @@ describe('another password', () => {
 
 describe('another recovery code', () => {
   it('counts once it is typed back; the former one is refused then', async () => {
-    const form = new NewCodeForm(home.workspace!);
+    const form = new NewCodeForm(home.workspace!, new Reauthentication());
     form.current = first;
     await form.submit();
     expect(form.step).toBe('code');
@@ -188,7 +189,7 @@ describe('getting in by the code', () => {
     const kdf = await workspace!.api.auth.kdf.query({ username });
     const { loginSecret } = await workspace!.crypto.deriveLogin({ password: first, kdf });
     const { vault: old } = await workspace!.api.vault.get.mutate({ loginSecret });
-    const changing = new PasswordForm(workspace!);
+    const changing = new PasswordForm(workspace!, new Reauthentication());
     Object.assign(changing, { current: first, next: second });
     expect(await changing.submit()).toBe(true);
     await session.logout();

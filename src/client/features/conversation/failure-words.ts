@@ -14,6 +14,8 @@ export function failureWords(failure: CallFailure): string {
       return t(`forbidden.${failure.reason}`);
     case 'locked_out':
       return t('error.locked_out', { n: minutes(failure.retryAfterMs) });
+    case 'bad_second_factor':
+      return t('error.bad_second_factor', { n: failure.triesLeft });
     case 'rate_limited':
       return t('error.rate_limited', { n: seconds(failure.retryAfterMs) });
     case 'slow_mode':

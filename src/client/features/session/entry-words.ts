@@ -1,7 +1,12 @@
 // Why a way in did not open, in words.
 import { failureWords } from '#client/features/conversation/failure-words.ts';
 import { t } from '#client/lib/i18n.ts';
-import type { EntryFailure } from './session.svelte.ts';
+import type { EntryFailure } from './entry-failure.ts';
+import type { FactorPrompt } from './factor-prompt.svelte.ts';
+
+/** What to do in the second step. */
+export const factorLead = (prompt: FactorPrompt): string =>
+  prompt.typed === 'totp' ? t('factor.lead') : t('factor.backupLead');
 
 /** The words for a failure: what happened, then what to do. */
 export function entryWords(failure: EntryFailure): string {
@@ -12,6 +17,12 @@ export function entryWords(failure: EntryFailure): string {
       return t('error.old_vault');
     case 'keys':
       return t('error.keys');
+    case 'passkey_cancelled':
+      return t('error.passkey_cancelled');
+    case 'passkey_known':
+      return t('error.passkey_known');
+    case 'passkey_failed':
+      return t('error.passkey_failed');
     default:
       return failureWords(failure);
   }

@@ -1,11 +1,22 @@
-// The log-in form: what was typed, which step is under way, why it failed.
-import { usernameSchema } from '#shared/auth.ts';
-import { entryFailure, type EntryFailure, type LoginStep, type Session } from './session.svelte.ts';
+// The log-in form: what was typed, which step is under way, why it failed. After the password may come a second step;
+// after a passkey, on a browser without keys, the password.
+import { Cancelled, Question } from '#client/lib/question.ts';
+import { asUsername } from '#shared/names.ts';
+import type { FactorPrompt } from './factor-prompt.svelte.ts';
+import { hasPasskeys } from './passkey-support.ts';
+import { entryFailure, type EntryFailure, type Session } from './session.svelte.ts';
+import type { LoginStep } from './way-in.ts';
+
+/** What the page asks for: name and password, the second step, or the password that opens the keys. */
+export type LoginStage = 'password' | 'factor' | 'unlock';
 
 export class LoginForm {
   username = $state('');
   password = $state('');
   readonly #session: Session;
+  readonly #unlocking = new Question<string>();
+  #factor = $state.raw<FactorPrompt | null>(null);
+  #stage = $state<LoginStage>('password');
   #step = $state<LoginStep | null>(null);
   #wasTried = $state(false);
   #isNewDevice = $state(false);
@@ -13,6 +24,15 @@ export class LoginForm {
 
   constructor(session: Session) {
     this.#session = session;
+  }
+
+  get stage(): LoginStage {
+    return this.#stage;
+  }
+
+  /** The second step, in the stage `factor`. */
+  get factor(): FactorPrompt | null {
+    return this.#factor;
   }
 
   /** What the log-in is busy with; null while it waits for the person. */
@@ -29,6 +49,10 @@ export class LoginForm {
     return this.#failure;
   }
 
+  get canUsePasskey(): boolean {
+    return hasPasskeys();
+  }
+
   get usernameFault(): 'session.usernameMissing' | null {
     return this.#wasTried && this.username.trim() === '' ? 'session.usernameMissing' : null;
   }
@@ -41,22 +65,81 @@ export class LoginForm {
   async submit(): Promise<boolean> {
     this.#wasTried = true;
     if (this.#step !== null || this.username.trim() === '' || this.password === '') return false;
-    const username = usernameSchema.safeParse(this.username);
+    const username = asUsername(this.username);
     // A name no account can have: the same words as for a wrong password.
-    if (!username.success) return this.#refuse({ code: 'bad_credentials' });
+    if (username === null) return this.#refuse({ code: 'bad_credentials' });
+    const { password } = this;
+    return this.#run('deriving', (onStep) =>
+      this.#session.login({
+        username,
+        password,
+        onStep,
+        askFactor: async (asked) => {
+          this.#factor ??= await this.#newPrompt();
+          this.#stage = 'factor';
+          return this.#factor.ask(asked);
+        },
+      }),
+    );
+  }
+
+  /** Answers whether the person is signed in now. */
+  async submitPasskey(): Promise<boolean> {
+    if (this.#step !== null) return false;
+    this.#wasTried = false;
+    return this.#run('asking', (onStep) =>
+      this.#session.loginWithPasskey({
+        onStep,
+        askPassword: (username, failure) => {
+          this.username = username;
+          this.password = '';
+          this.#wasTried = false;
+          this.#failure = failure;
+          this.#stage = 'unlock';
+          this.#step = null;
+          return this.#unlocking.ask();
+        },
+      }),
+    );
+  }
+
+  /** The password typed in the stage `unlock`. */
+  unlock(): void {
+    this.#wasTried = true;
+    if (this.password === '' || this.#step !== null) return;
     this.#failure = null;
-    this.#step = 'deriving';
+    this.#unlocking.answer(this.password);
+  }
+
+  /** Back to name and password; nobody is signed in. */
+  back(): void {
+    this.#wasTried = false;
+    this.#factor?.cancel();
+    this.#unlocking.cancel();
+  }
+
+  /** A script of its own: most log-ins ask for no second step. */
+  async #newPrompt(): Promise<FactorPrompt> {
+    const { FactorPrompt } = await import('./factor-prompt.svelte.ts');
+    return new FactorPrompt(() => this.#session.http.auth.passkeyChallenge.mutate());
+  }
+
+  async #run(
+    first: LoginStep,
+    login: (onStep: (step: LoginStep) => void) => Promise<{ isNewDevice: boolean }>,
+  ): Promise<boolean> {
+    this.#failure = null;
+    this.#step = first;
     try {
-      const onStep = (step: LoginStep): void => void (this.#step = step);
-      const { password } = this;
-      const done = await this.#session.login({ username: username.data, password, onStep });
+      const done = await login((step) => void (this.#step = step));
       this.#isNewDevice = done.isNewDevice;
       this.password = '';
       return true;
     } catch (error) {
-      return this.#refuse(entryFailure(error));
+      return error instanceof Cancelled ? false : this.#refuse(entryFailure(error));
     } finally {
       this.#step = null;
+      this.#stage = 'password';
     }
   }
 

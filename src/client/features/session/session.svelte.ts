@@ -1,6 +1,5 @@
 // Getting in and out: what the instance offers, registration with its recovery code, log-in on a known or a new
 // browser, restoring the session after a reload.
-import { failureOf, type CallFailure } from '#client/api/errors.ts';
 import { CryptoCallError, type CryptoClient } from '#client/crypto/crypto-client.ts';
 import type { PreparedAccount } from '#client/crypto/protocol.ts';
 import { deviceLabel } from '#client/lib/device-label.ts';
@@ -8,12 +7,13 @@ import type { SessionGrant } from '#shared/auth.ts';
 import type { AccountId } from '#shared/ids.ts';
 import type { InstanceInfo } from '#shared/instance.ts';
 import type { Workspace } from '#client/sync/workspace.svelte.ts';
+import { attachDevice } from './attach.ts';
 import { isSignedOut, Tokens } from './tokens.ts';
+import type { Entry, PasskeyEntry, PasswordEntry, WayIn } from './way-in.ts';
+
+export { entryFailure, type EntryFailure } from './entry-failure.ts';
 
 export type SessionStatus = 'starting' | 'signed-out' | 'signed-in' | 'unreachable';
-
-/** Why a way in did not open: a typed answer of the server, or a code of the crypto worker. */
-export type EntryFailure = CallFailure | { readonly code: 'weak_kdf' | 'old_vault' | 'keys' };
 
 export interface Registration {
   readonly username: string;
@@ -22,9 +22,6 @@ export interface Registration {
   /** Set-up of a new instance; the token is absent on the machine itself. */
   readonly setup?: { readonly token?: string | undefined } | undefined;
 }
-
-/** What a log-in is busy with; each step may take a second or more. */
-export type LoginStep = 'deriving' | 'asking' | 'opening';
 
 const ACCOUNT_KEY = 'chatalot.account';
 
@@ -132,78 +129,39 @@ export class Session {
   }
 
   /** Logs in; on a browser without keys of this account the vault certifies it as a new device. */
-  async login(input: {
-    username: string;
-    password: string;
-    onStep?: (step: LoginStep) => void;
-  }): Promise<{ isNewDevice: boolean }> {
-    const { username, password, onStep } = input;
-    const { api } = this.#crypto;
-    onStep?.('deriving');
-    const kdf = await this.http.auth.kdf.query({ username });
-    const { loginSecret } = await api.deriveLogin({ password, kdf });
-    onStep?.('asking');
-    const grant = await this.http.auth.login.mutate({ username, loginSecret });
-    onStep?.('opening');
-    return this.settleIn(grant, { loginSecret, derive: () => api.deriveLogin({ password, kdf }) });
+  async login(input: PasswordEntry): Promise<{ isNewDevice: boolean }> {
+    return this.#comeIn(await (await this.#wayIn()).byPassword(input));
   }
 
-  /**
-   * Signs in with a grant by the password whose keys the worker holds: as the device this browser is, or as a new one
-   * certified from the vault. `derive` makes those keys again.
-   */
+  /** Logs in by a passkey of this page; on a browser without keys the password opens the vault. */
+  async loginWithPasskey(input: PasskeyEntry): Promise<{ isNewDevice: boolean }> {
+    return this.#comeIn(await (await this.#wayIn()).byPasskey(input));
+  }
+
+  /** Signs in with a grant by the password whose keys the worker holds; `derive` makes those keys again. */
   async settleIn(
     grant: SessionGrant,
     password: { loginSecret: string; derive: () => Promise<unknown> },
   ): Promise<{ isNewDevice: boolean }> {
-    const { accountId } = grant;
-    this.#tokens.take(grant);
-    const hasDevice = (await this.#crypto.api.findDevice({ accountId })) !== null;
-    const isKnown = hasDevice && (await this.#reopen(grant));
-    // Opening the device that is none any more let go of the password's keys.
-    if (hasDevice && !isKnown) await password.derive();
-    if (!isKnown) await this.#certify(accountId, password.loginSecret);
+    return this.#comeIn(await (await this.#wayIn()).byGrant(grant, password));
+  }
+
+  /** A script of its own: most visits find a session. */
+  async #wayIn(): Promise<WayIn> {
+    const { WayIn } = await import('./way-in.ts');
+    return new WayIn(this.#crypto.api, this.#tokens);
+  }
+
+  async #comeIn({ grant, isNewDevice }: Entry): Promise<{ isNewDevice: boolean }> {
     await this.#enter(grant);
-    return { isNewDevice: !isKnown };
-  }
-
-  /** True when the device this browser holds still belongs to the account and is bound to the session. */
-  async #reopen(grant: SessionGrant): Promise<boolean> {
-    await this.#crypto.api.open({ accountId: grant.accountId });
-    try {
-      await this.#attach(grant);
-      return true;
-    } catch (error) {
-      const { code } = failureOf(error);
-      if (code === 'bad_proof' || code === 'not_found') return false;
-      throw error;
-    }
-  }
-
-  async #certify(accountId: AccountId, loginSecret: string): Promise<void> {
-    const { api } = this.#crypto;
-    const { vault } = await this.http.vault.get.mutate({ loginSecret });
-    const [own] = await this.http.devices.logs.query({ accounts: [{ accountId, fromSeq: 0 }] });
-    const log = own?.entries ?? [];
-    const { entry } = await api.certifyDevice({ accountId, vault, log, now: Date.now() });
-    await this.http.devices.append.mutate({ entry, label: deviceLabel() });
-    await api.adopt();
-  }
-
-  /** Binds the session to this device (protocol P9). */
-  async #attach(grant: SessionGrant): Promise<void> {
-    const deviceId = await this.#crypto.api.findDevice({ accountId: grant.accountId });
-    if (deviceId === null) throw new CryptoCallError('keys');
-    const { challenge } = await this.http.devices.challenge.mutate();
-    const signature = await this.#crypto.api.signAttach({ sessionId: grant.sessionId, challenge });
-    await this.http.devices.attach.mutate({ deviceId, signature });
+    return { isNewDevice };
   }
 
   async #enter(grant: SessionGrant): Promise<void> {
     const { accountId } = grant;
     const deviceId = await this.#crypto.api.findDevice({ accountId });
     if (deviceId === null) throw new CryptoCallError('keys');
-    if (grant.deviceId !== deviceId) await this.#attach(grant);
+    if (grant.deviceId !== deviceId) await attachDevice(this.#crypto.api, this.http, grant);
     localStorage.setItem(ACCOUNT_KEY, accountId);
     this.#crypto.use(accountId);
     const { Workspace } = await loadSync();
@@ -288,11 +246,4 @@ export class Session {
     this.#crypto.use(null);
     this.#status = 'signed-out';
   }
-}
-
-/** What went wrong on the way in. */
-export function entryFailure(error: unknown): EntryFailure {
-  if (!(error instanceof CryptoCallError)) return failureOf(error);
-  if (error.code === 'weak_kdf') return { code: 'weak_kdf' };
-  return { code: error.code === 'stale_record' ? 'old_vault' : 'keys' };
 }

@@ -1,8 +1,8 @@
 // What every change of one's account has in common: it asks for the password, whose keys are made here in the browser
 // and shown to the server only as the log-in secret.
 import { entryFailure, type EntryFailure } from '#client/features/session/session.svelte.ts';
+import { Cancelled } from '#client/lib/question.ts';
 import type { Workspace } from '#client/sync/workspace.svelte.ts';
-import type { AccountId } from '#shared/ids.ts';
 
 export abstract class AccountForm {
   current = $state('');
@@ -38,6 +38,7 @@ export abstract class AccountForm {
       await run();
       return true;
     } catch (error) {
+      if (error instanceof Cancelled) return false;
       const failure = entryFailure(error);
       if (failure.code === 'bad_credentials') this.#refused = this.current;
       else this.#failure = failure;
@@ -52,9 +53,5 @@ export abstract class AccountForm {
     const { api, crypto, structure } = this.workspace;
     const kdf = await api.auth.kdf.query({ username: structure.account?.username ?? '' });
     return (await crypto.deriveLogin({ password: this.current, kdf })).loginSecret;
-  }
-
-  protected vault(loginSecret: string): Promise<{ accountId: AccountId; vault: string }> {
-    return this.workspace.api.vault.get.mutate({ loginSecret });
   }
 }

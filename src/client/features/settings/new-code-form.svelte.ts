@@ -1,9 +1,9 @@
 // A new recovery code: password, then the code shown once and typed back in part, then the server swaps it.
 import type { MadeRecovery } from '#client/crypto/protocol.ts';
 import type { CodeSteps } from '#client/ui/code-steps.ts';
-import { AccountForm } from './account-form.svelte.ts';
+import { VaultForm } from './vault-form.svelte.ts';
 
-export class NewCodeForm extends AccountForm implements CodeSteps {
+export class NewCodeForm extends VaultForm implements CodeSteps {
   isRetyped = $state(false);
   #step = $state<'password' | 'code' | 'retype' | 'done'>('password');
   #made = $state.raw<(MadeRecovery & { loginSecret: string }) | null>(null);
@@ -53,7 +53,8 @@ export class NewCodeForm extends AccountForm implements CodeSteps {
     if (!made || !this.isRetyped || this.#step !== 'retype') return;
     const isDone = await this.attempt(async () => {
       const { recoveryCode: _shown, ...change } = made;
-      await this.workspace.api.account.changeRecovery.mutate(change);
+      const { account } = this.workspace.api;
+      await this.sensitive(() => account.changeRecovery.mutate(change));
       await this.workspace.crypto.vaultStored();
       this.current = '';
       this.#step = 'done';

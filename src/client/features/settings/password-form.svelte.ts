@@ -2,9 +2,9 @@
 import type { MadePassword } from '#client/crypto/protocol.ts';
 import { estimatePassword } from '#client/lib/password-strength.ts';
 import { limits } from '#shared/limits.ts';
-import { AccountForm } from './account-form.svelte.ts';
+import { VaultForm } from './vault-form.svelte.ts';
 
-export class PasswordForm extends AccountForm {
+export class PasswordForm extends VaultForm {
   next = $state('');
   #wasTried = $state(false);
   #wasUnanswered = $state(false);
@@ -42,7 +42,8 @@ export class PasswordForm extends AccountForm {
     const isDone = await this.attempt(async () => {
       const typed = `${this.current}\n${this.next}`;
       if (this.#sent?.typed !== typed) this.#sent = { typed, change: await this.#make() };
-      await this.workspace.api.account.changePassword.mutate(this.#sent.change);
+      const { change } = this.#sent;
+      await this.sensitive(() => this.workspace.api.account.changePassword.mutate(change));
       await this.workspace.crypto.vaultStored();
     });
     this.#wasUnanswered = this.failure?.code === 'unreachable' && this.#sent !== null;

@@ -3,7 +3,7 @@ export const enAccount = {
   'recovery.forgot': 'Forgot your password?',
   'recovery.useTitle': 'Get back in',
   'recovery.useLead':
-    'Your recovery code sets a new password and brings back your keys. Every browser that is logged in now will be logged out.',
+    'Your recovery code sets a new password and brings back your keys. Every browser that is logged in now will be logged out, and two-step log-in is turned off.',
   'recovery.codeHint': '26 characters in groups of four. Capitals and dashes don’t matter.',
   'recovery.codeMissing': 'Enter your recovery code.',
   'recovery.codeMistyped': 'There’s a slip in that code. Check it against your paper.',

@@ -5,6 +5,12 @@ export const enErrors = {
   'error.session_revoked': 'This browser was logged out. Log in again.',
   'error.device_required': 'This browser isn’t one of your devices yet. Log in again.',
   'error.bad_credentials': 'That username and password don’t belong together. Check both and try again.',
+  'error.second_factor_required': 'One more step is needed: a code or a passkey.',
+  'error.bad_second_factor': {
+    one: 'That didn’t work. Codes change every 30 seconds and count once; {n} try left.',
+    other: 'That didn’t work. Codes change every 30 seconds and count once; {n} tries left.',
+  },
+  'error.reauthentication_required': 'Confirm first that it’s you.',
   'error.locked_out': { one: 'Too many tries. Wait {n} minute.', other: 'Too many tries. Wait {n} minutes.' },
   'error.rate_limited': {
     one: 'That was quick. Wait {n} second.',
@@ -36,6 +42,9 @@ export const enErrors = {
   'error.old_vault':
     'This server handed out an older copy of your keys than this browser has seen, so nothing was done. Tell whoever runs it.',
   'error.keys': 'Your keys couldn’t be prepared in this browser. Reload and try again.',
+  'error.passkey_cancelled': 'No passkey was used. Try again, or go on another way.',
+  'error.passkey_known': 'This device already holds a passkey for your account.',
+  'error.passkey_failed': 'This browser couldn’t use a passkey here.',
   'error.offline': 'The server didn’t answer.',
   'error.unknown': 'Something went wrong. Try again.',
   'error.crypto': 'This browser couldn’t prepare the message. Reload and try again.',
@@ -51,5 +60,4 @@ export const enErrors = {
   'forbidden.banned': 'You’re banned here.',
   'forbidden.suspended': 'This account is suspended.',
   'forbidden.not_author': 'Only the author can change it.',
-  'forbidden.reauthenticate': 'Enter your password again first.',
 } as const;

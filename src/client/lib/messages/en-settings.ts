@@ -5,6 +5,7 @@ export const enSettings = {
   'settings.backToChat': 'Back to the conversations',
   'settings.profile': 'Profile',
   'settings.account': 'Account',
+  'settings.security': 'Security',
   'settings.devices': 'Devices',
   'settings.appearance': 'Appearance',
   'settings.saved': 'Saved',

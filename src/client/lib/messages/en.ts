@@ -4,6 +4,7 @@ import { enChat } from './en-chat.ts';
 import { enCommon } from './en-common.ts';
 import { enCommunity } from './en-community.ts';
 import { enErrors } from './en-errors.ts';
+import { enSecurity } from './en-security.ts';
 import { enSession } from './en-session.ts';
 import { enSettings } from './en-settings.ts';
 import { enVerify } from './en-verify.ts';
@@ -17,4 +18,5 @@ export const en = {
   ...enSettings,
   ...enAccount,
   ...enVerify,
+  ...enSecurity,
 } as const;

@@ -1,4 +1,4 @@
-import { accountProcedure, router } from '#server/trpc.ts';
+import { accountProcedure, router, sensitiveProcedure } from '#server/trpc.ts';
 import {
   changePasswordInput,
   changeRecoveryInput,
@@ -13,10 +13,10 @@ import { changeUsername } from './username.service.ts';
 
 /** What the owner of an account changes about it; part of `auth`. */
 export const accountRouter = router({
-  changePassword: accountProcedure('account.use', 'mutate')
+  changePassword: sensitiveProcedure('account.use', 'mutate')
     .input(changePasswordInput)
     .mutation(({ ctx, input }) => changePassword(ctx.deps, ctx, input)),
-  changeRecovery: accountProcedure('account.use', 'mutate')
+  changeRecovery: sensitiveProcedure('account.use', 'mutate')
     .input(changeRecoveryInput)
     .mutation(({ ctx, input }) => changeRecovery(ctx.deps, ctx, input)),
   changeUsername: accountProcedure('account.use', 'mutate')

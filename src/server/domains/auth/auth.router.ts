@@ -8,12 +8,13 @@ import {
   logoutInput,
   registerInput,
   vaultGetInput,
+  type LoginGrant,
   type SessionGrant,
 } from '#shared/auth.ts';
 import { AppError } from '#shared/errors.ts';
+import { passkeyLoginInput, reauthenticateInput } from '#shared/second-factor.ts';
 import {
   getKdf,
-  getVault,
   grantOf,
   isAvailable,
   login,
@@ -22,12 +23,20 @@ import {
   type IssuedSession,
 } from './auth.service.ts';
 import { recover, recoveryVault } from './recovery.service.ts';
+import { challengePasskey } from './passkeys.service.ts';
+import { getVault, loginWithPasskey, reauthenticate } from './reauthenticate.service.ts';
+import { factorTicket } from './second-factor.service.ts';
 import { clearRefreshToken, readRefreshToken, requireOwnPage, setRefreshToken } from './refresh-cookie.ts';
 import { register } from './register.service.ts';
 
 async function hand(ctx: Context, session: IssuedSession): Promise<SessionGrant> {
   setRefreshToken(ctx, session.refreshToken);
   return grantOf(ctx.deps, session);
+}
+
+async function admit(ctx: Context, session: IssuedSession, gaveFactor: boolean): Promise<LoginGrant> {
+  const grant = await hand(ctx, session);
+  return { ...grant, factorTicket: gaveFactor ? factorTicket(ctx.deps, session.sessionId) : null };
 }
 
 async function refresh(ctx: Context): Promise<SessionGrant> {
@@ -56,7 +65,8 @@ export const authRouter = router({
     .input(loginInput)
     .mutation(async ({ ctx, input }) => {
       const refreshToken = readRefreshToken(ctx);
-      return hand(ctx, await login(ctx.deps, ctx.request, { ...input, refreshToken }));
+      const { session, gaveFactor } = await login(ctx.deps, ctx.request, { ...input, refreshToken });
+      return admit(ctx, session, gaveFactor);
     }),
   recoveryVault: publicProcedure('credentials')
     .input(recoveryVaultInput)
@@ -64,6 +74,17 @@ export const authRouter = router({
   recover: publicProcedure('credentials')
     .input(recoverInput)
     .mutation(async ({ ctx, input }) => hand(ctx, await recover(ctx.deps, ctx.request, input))),
+  passkeyChallenge: publicProcedure('anonymous').mutation(({ ctx }) =>
+    challengePasskey(ctx.deps, ctx.request),
+  ),
+  passkeyLogin: publicProcedure('credentials')
+    .input(passkeyLoginInput)
+    .mutation(async ({ ctx, input }) =>
+      admit(ctx, await loginWithPasskey(ctx.deps, ctx.request, input), true),
+    ),
+  reauthenticate: accountProcedure('account.use', 'credentials')
+    .input(reauthenticateInput)
+    .mutation(({ ctx, input }) => reauthenticate(ctx.deps, ctx, input)),
   refresh: publicProcedure('anonymous').mutation(({ ctx }) => refresh(ctx)),
   logout: accountProcedure('account.use', 'mutate')
     .input(logoutInput)

@@ -8,15 +8,17 @@ import {
   revokeSessions,
   type IssuedSession,
 } from '#server/domains/sessions/sessions.service.ts';
-import { addressKey } from '#server/platform/address.ts';
 import { verifyLoginSecret } from '#server/platform/password.ts';
 import { hashRefreshToken } from '#server/platform/tokens.ts';
 import { transaction } from '#server/platform/transaction.ts';
 import { decodeBytes, encodeBytes } from '#server/proof.ts';
-import { reservedUsernames, type KdfParams, type VaultGrant } from '#shared/auth.ts';
+import { reservedUsernames, type KdfParams } from '#shared/auth.ts';
 import { AppError, forbidden } from '#shared/errors.ts';
 import { limits } from '#shared/limits.ts';
-import { findCredentialByName, findVault, isUsernameTaken, knowsBrowser } from './auth.queries.ts';
+import type { Factor } from '#shared/second-factor.ts';
+import { findCredentialByName, isUsernameTaken, knowsBrowser } from './auth.queries.ts';
+import { guarded } from './guard.ts';
+import { requireSecondFactor } from './second-factor.service.ts';
 
 export { grantOf, rotateSession, type IssuedSession } from '#server/domains/sessions/sessions.service.ts';
 
@@ -52,39 +54,43 @@ export async function isAvailable(
   return { available: !(await isUsernameTaken(deps.db, input.username)) && !isReserved };
 }
 
-/** Throws `locked_out` while this address must not try this name. */
-export async function requireUnlocked(deps: Deps, name: string, address: string): Promise<void> {
-  const retryAfterMs = await deps.lockout.lockedForMs(name, address);
-  if (retryAfterMs > 0) throw new AppError({ code: 'locked_out', retryAfterMs });
-}
-
 export interface LoginInput {
   readonly username: string;
   readonly loginSecret: string;
+  readonly factor?: Factor | undefined;
   /** The refresh token this browser still holds, if any: a browser the account knows is never slowed down. */
   readonly refreshToken: string | undefined;
 }
 
-/** Opens a session. Throws `bad_credentials`, `locked_out`, `forbidden` (suspended). */
-export async function login(deps: Deps, request: RequestInfo, input: LoginInput): Promise<IssuedSession> {
-  const { username } = input;
-  const address = addressKey(request.address);
-  await requireUnlocked(deps, username, address);
-  const row = await findCredentialByName(deps.db, username);
-  const token = hashRefreshToken(input.refreshToken ?? '');
-  const isKnown = await knowsBrowser(deps.db, row?.accountId ?? null, token);
-  await deps.lockout.slowDown(username, isKnown);
-  const isRight = await verifyLoginSecret(row?.secretHash ?? null, decodeBytes(input.loginSecret));
-  if (!row || !isRight) {
-    await deps.lockout.fail(username, address);
-    throw new AppError({ code: 'bad_credentials' });
-  }
-  await deps.lockout.succeed(username, address);
-  if (row.isSuspended) throw forbidden('suspended');
-  const origin = { userAgent: request.userAgent, address: request.address };
-  return transaction(deps.db, (tx) =>
-    createSession(tx, deps, { accountId: row.accountId, deviceId: null, origin }),
-  );
+/** A new session, and whether a second factor was asked for and given. */
+export interface Login {
+  readonly session: IssuedSession;
+  readonly gaveFactor: boolean;
+}
+
+/**
+ * Opens a session. Throws `bad_credentials`, `second_factor_required`, `bad_second_factor`, `locked_out`, `forbidden`
+ * (suspended).
+ */
+export function login(deps: Deps, request: RequestInfo, input: LoginInput): Promise<Login> {
+  const { username, factor } = input;
+  const { address, userAgent } = request;
+  return guarded(deps, { username, address }, async () => {
+    const row = await findCredentialByName(deps.db, username);
+    const token = hashRefreshToken(input.refreshToken ?? '');
+    const isKnown = await knowsBrowser(deps.db, row?.accountId ?? null, token);
+    await deps.lockout.slowDown(username, isKnown);
+    const isRight = await verifyLoginSecret(row?.secretHash ?? null, decodeBytes(input.loginSecret));
+    if (!row || !isRight) throw new AppError({ code: 'bad_credentials' });
+    if (row.isSuspended) throw forbidden('suspended');
+    const { accountId } = row;
+    return transaction(deps.db, async (tx) => {
+      const gaveFactor = await requireSecondFactor(tx, deps, { accountId, factor, request });
+      const origin = { userAgent, address };
+      const session = await createSession(tx, deps, { accountId, deviceId: null, origin });
+      return { session, gaveFactor };
+    });
+  });
 }
 
 /** Ends this session, or every session of the account. The device stays certified. */
@@ -96,26 +102,4 @@ export async function logout(
   const { accountId, sessionId } = actor;
   const scope = input.everywhere ? { accountId } : { accountId, sessionId };
   await transaction(deps.db, (tx) => revokeSessions(tx, deps, scope));
-}
-
-/**
- * Hands out the vault against the login secret in the same call (protocol P10); guessing is bounded like signing
- * in. Throws `bad_credentials`, `locked_out`.
- */
-export async function getVault(
-  deps: Deps,
-  caller: { readonly actor: Actor; readonly request: RequestInfo },
-  input: { readonly loginSecret: string },
-): Promise<VaultGrant> {
-  const { actor, request } = caller;
-  const row = await findVault(deps.db, actor.accountId);
-  if (!row) throw new AppError({ code: 'bad_credentials' });
-  const address = addressKey(request.address);
-  await requireUnlocked(deps, row.username, address);
-  if (!(await verifyLoginSecret(row.secretHash, decodeBytes(input.loginSecret)))) {
-    await deps.lockout.fail(row.username, address);
-    throw new AppError({ code: 'bad_credentials' });
-  }
-  await deps.lockout.succeed(row.username, address);
-  return { vault: encodeBytes(row.vault), vaultVersion: row.vaultVersion, accountId: actor.accountId };
 }

@@ -21,6 +21,9 @@ const erasures: readonly (readonly [name: string, sql: string])[] = [
   ],
   ['sessions', 'DELETE FROM "Session" WHERE "accountId" = $1::uuid'],
   ['credential', 'DELETE FROM "Credential" WHERE "accountId" = $1::uuid'], // the vault is in it
+  ['totp', 'DELETE FROM "Totp" WHERE "accountId" = $1::uuid'],
+  ['backup-codes', 'DELETE FROM "BackupCode" WHERE "accountId" = $1::uuid'],
+  ['passkeys', 'DELETE FROM "Passkey" WHERE "accountId" = $1::uuid'],
   ['backup', 'DELETE FROM "Backup" WHERE "accountId" = $1::uuid'], // its entries go with it
   ['cursors', 'DELETE FROM "ChannelCursor" WHERE "accountId" = $1::uuid'],
   ['invites', 'DELETE FROM "Invite" WHERE "createdById" = $1::uuid'],

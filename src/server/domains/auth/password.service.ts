@@ -12,7 +12,6 @@ import type * as z from 'zod/mini';
 import type { changePasswordInput, changeRecoveryInput } from '#shared/account.ts';
 import type { KdfParams } from '#shared/auth.ts';
 import { AppError } from '#shared/errors.ts';
-import { requireUnlocked } from './auth.service.ts';
 import {
   findCredentialOf,
   lockCredential,
@@ -20,6 +19,7 @@ import {
   type CredentialChange,
   type StoredCredential,
 } from './credentials.queries.ts';
+import { requireUnlocked } from './guard.ts';
 
 export interface Caller {
   readonly actor: Actor;

@@ -14,9 +14,10 @@ import { decodeBytes, encodeBytes } from '#server/proof.ts';
 import type * as z from 'zod/mini';
 import type { recoverInput, recoveryVaultInput, RecoveryGrant } from '#shared/account.ts';
 import { AppError, forbidden } from '#shared/errors.ts';
-import { requireUnlocked } from './auth.service.ts';
 import { findCredentialOf, type StoredCredential } from './credentials.queries.ts';
+import { requireUnlocked } from './guard.ts';
 import { isStored, storedKdf, swapCredential } from './password.service.ts';
+import { turnOffTotp } from './second-factor.service.ts';
 
 /** No username has a slash: who mistyped a password ten times may still use the code, and the other way round. */
 const lockoutName = (username: string): string => `${username}/recovery`;
@@ -61,7 +62,7 @@ async function findRepeat(deps: Deps, input: z.infer<typeof recoverInput>): Prom
 
 /**
  * Sets a new password and a new recovery code, ends every session and opens one for this browser, all or nothing.
- * The code used opens nothing from then on. Repeating an accepted recovery opens another session. Throws
+ * The code used opens nothing from then on, and log-in asks for no second step any more. Repeating an accepted recovery opens another session. Throws
  * `bad_credentials`, `locked_out`, `forbidden` (suspended), `bad_proof`, `conflict`.
  */
 export async function recover(
@@ -83,6 +84,8 @@ export async function recover(
   const session = await transaction(deps.db, async (tx) => {
     await swapCredential(tx, checked, { vault: decodeBytes(input.vault), password, recoveryHash });
     await revokeSessions(tx, deps, { accountId });
+    // The code alone brings everything back (decision 0018): who lost the phone too must not be stuck next time.
+    await turnOffTotp(tx, accountId);
     return createSession(tx, deps, { accountId, deviceId: null, origin });
   });
   // The new password is right here: wrong ones typed before it say nothing any more.

@@ -10,7 +10,7 @@ import {
 import type { AccountLogState, LogEntry } from '#crypto/verify.ts';
 import type { Actor, Deps } from '#server/deps.ts';
 import { bumpDevices, bumpEpoch } from '#server/domains/audience/audience.service.ts';
-import { revokeSessions } from '#server/domains/sessions/sessions.service.ts';
+import { requireFresh, revokeSessions } from '#server/domains/sessions/sessions.service.ts';
 import { knownAccounts } from '#server/domains/users/users.service.ts';
 import { transaction, type Tx } from '#server/platform/transaction.ts';
 import { decodeBytes, encodeBytes, requireProof } from '#server/proof.ts';
@@ -141,7 +141,8 @@ async function isRepeat(
 
 /**
  * Appends one entry to the own log. Idempotent for the very same bytes. Throws `bad_proof` (does not verify),
- * `conflict` (does not follow the newest entry, or the device id is taken), `limit_reached`.
+ * `conflict` (does not follow the newest entry, or the device id is taken), `limit_reached`,
+ * `reauthentication_required` (for all but a revocation).
  */
 export async function appendLog(
   deps: Deps,
@@ -153,6 +154,8 @@ export async function appendLog(
   const entry = requireProof('account_log', () => decodeLogEntry(bytes));
   if (idOf(entry.accountId) !== accountId) throw new AppError({ code: 'bad_proof', what: 'account_log' });
   if (await isRepeat(deps, accountId, { seq: entry.seq, bytes })) return;
+  // Taking a device away must be quick; giving one the account's keys must not be a stolen session's to do.
+  if (entry.body.op !== 'revokeDevice') await requireFresh(deps.db, deps, actor.sessionId);
   const known = await loadLog(deps, accountId);
   if (entry.seq !== known.headSeq + 1) throw conflict('account_log');
   const state = extend(known, bytes);

@@ -14,6 +14,7 @@ export const devicesRouter = router({
       ctx.bindDevice(input.deviceId);
     }),
   append: accountProcedure('account.use', 'keys')
+    .meta({ sensitive: 'sometimes' })
     .input(appendLogInput)
     .mutation(({ ctx, input }) => appendLog(ctx.deps, ctx.actor, input)),
   logs: accountProcedure('account.use', 'keys')

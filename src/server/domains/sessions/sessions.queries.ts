@@ -101,6 +101,21 @@ export async function markRevoked(q: Queryable, scope: SessionScope, now: number
   return rows.map((row) => row.id);
 }
 
+/** When the session's person last proved to be themselves (ms); null: never, or there is no such session. */
+export async function findAuthenticatedAt(q: Queryable, sessionId: SessionId): Promise<number | null> {
+  const rows = await q.query<{ authenticatedAt: Date | null }>(
+    'sessions.authenticated-at',
+    'SELECT "authenticatedAt" FROM "Session" WHERE id = $1',
+    [sessionId],
+  );
+  return rows[0]?.authenticatedAt?.getTime() ?? null;
+}
+
+export async function storeAuthenticatedAt(q: Queryable, sessionId: SessionId, now: Date): Promise<void> {
+  const sql = 'UPDATE "Session" SET "authenticatedAt" = $2::timestamptz WHERE id = $1';
+  await q.query('sessions.authenticated', sql, [sessionId, now]);
+}
+
 /** The longest unused sessions beyond `keep`. */
 export async function sessionsBeyond(q: Queryable, accountId: AccountId, keep: number): Promise<SessionId[]> {
   const rows = await q.query<{ id: SessionId }>(

@@ -2,6 +2,7 @@
 // tabs within the grace get the same one; any later use of a spent token ends the family.
 import { createHmac } from 'node:crypto';
 import type { Actor, Deps } from '#server/deps.ts';
+import type { Queryable } from '#server/platform/db.ts';
 import { uuidv7 } from '#server/platform/ids.ts';
 import { transaction, type Tx } from '#server/platform/transaction.ts';
 import { hashRefreshToken, newRefreshToken } from '#server/platform/tokens.ts';
@@ -11,11 +12,13 @@ import type { AccountId, DeviceId, SessionId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
 import {
   findActiveSessions,
+  findAuthenticatedAt,
   listLiveSessions,
   lockByCurrentToken,
   lockBySpentToken,
   markRevoked,
   sessionsBeyond,
+  storeAuthenticatedAt,
   type ActiveSession,
   type SessionRow,
   type SessionScope,
@@ -66,6 +69,7 @@ export async function createSession(
       createdAt: new Date(now),
       lastUsedAt: new Date(now),
       expiresAt: new Date(now + limits.refreshTokenMs),
+      authenticatedAt: new Date(now),
     },
   });
   return { sessionId, accountId: input.accountId, deviceId: input.deviceId, refreshToken: token };
@@ -209,6 +213,17 @@ export async function listSessions(deps: Deps, actor: Actor): Promise<readonly S
     isCurrent: row.id === actor.sessionId,
   }));
 }
+
+/** Throws `reauthentication_required` unless the session's person proved to be themselves minutes ago. */
+export async function requireFresh(q: Queryable, deps: Deps, sessionId: SessionId): Promise<void> {
+  const provenAt = await findAuthenticatedAt(q, sessionId);
+  const isFresh = provenAt !== null && deps.clock.now() - provenAt < limits.freshMs;
+  if (!isFresh) throw new AppError({ code: 'reauthentication_required' });
+}
+
+/** The session is fresh from now on for `limits.freshMs`. */
+export const markAuthenticated = (tx: Tx, deps: Deps, sessionId: SessionId): Promise<void> =>
+  storeAuthenticatedAt(tx, sessionId, new Date(deps.clock.now()));
 
 /** The session, if it may act now. */
 export const findActiveSession = (deps: Deps, sessionId: SessionId): Promise<ActiveSession | null> =>

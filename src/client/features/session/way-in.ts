@@ -1,0 +1,145 @@
+// From what a person knows or holds to a session bound to this browser's device: by password and second step, or by
+// passkey. On a browser without keys of the account the vault certifies it as a new device.
+import { failureOf } from '#client/api/errors.ts';
+import type { CryptoClient } from '#client/crypto/crypto-client.ts';
+import { deviceLabel } from '#client/lib/device-label.ts';
+import type { LoginGrant, SessionGrant } from '#shared/auth.ts';
+import type { EntryFailure } from './entry-failure.ts';
+import { attachDevice } from './attach.ts';
+import { assertPasskey } from './passkeys.ts';
+import type { Tokens } from './tokens.ts';
+import { withFactor, type AskFactor } from './with-factor.ts';
+
+/** What a log-in is busy with; each step may take a second or more. */
+export type LoginStep = 'deriving' | 'asking' | 'opening';
+
+/** A session bound to a device of the account that this browser holds. */
+export interface Entry {
+  readonly grant: SessionGrant;
+  readonly isNewDevice: boolean;
+}
+
+export interface PasswordEntry {
+  readonly username: string;
+  readonly password: string;
+  readonly onStep?: (step: LoginStep) => void;
+  /** Called where the account asks for a second step, again for each one that was wrong. */
+  readonly askFactor?: AskFactor;
+}
+
+export interface PasskeyEntry {
+  readonly onStep?: (step: LoginStep) => void;
+  /** Called on a browser without keys of the account, again for each password that was wrong. */
+  readonly askPassword: (username: string, failure: EntryFailure | null) => Promise<string>;
+}
+
+/** Takes the log-in secret of the password whose keys the worker holds. */
+type UseSecret = (loginSecret: string) => Promise<void>;
+/** Finds the password; `isForgotten`: the worker let go of keys derived before. */
+type Unlock = (use: UseSecret, isForgotten: boolean) => Promise<void>;
+
+export class WayIn {
+  readonly #crypto: CryptoClient['api'];
+  readonly #tokens: Tokens;
+
+  constructor(crypto: CryptoClient['api'], tokens: Tokens) {
+    this.#crypto = crypto;
+    this.#tokens = tokens;
+  }
+
+  async byPassword(input: PasswordEntry): Promise<Entry> {
+    const { username, password, onStep, askFactor } = input;
+    const { http } = this.#tokens;
+    onStep?.('deriving');
+    const kdf = await http.auth.kdf.query({ username });
+    const { loginSecret } = await this.#crypto.deriveLogin({ password, kdf });
+    onStep?.('asking');
+    const grant = await withFactor(askFactor, (factor) =>
+      http.auth.login.mutate({ username, loginSecret, ...(factor && { factor }) }),
+    );
+    onStep?.('opening');
+    return this.#settle(grant, async (use, isForgotten) => {
+      if (isForgotten) await this.#crypto.deriveLogin({ password, kdf });
+      await use(loginSecret);
+    });
+  }
+
+  async byPasskey(input: PasskeyEntry): Promise<Entry> {
+    const { onStep, askPassword } = input;
+    const { http } = this.#tokens;
+    onStep?.('asking');
+    const assertion = await assertPasskey(await http.auth.passkeyChallenge.mutate());
+    const grant = await http.auth.passkeyLogin.mutate({ assertion });
+    onStep?.('opening');
+    return this.#settle(grant, async (use) => {
+      const { username } = await http.users.me.query();
+      const kdf = await http.auth.kdf.query({ username });
+      for (let failure: EntryFailure | null = null; ;) {
+        const password = await askPassword(username, failure);
+        onStep?.('deriving');
+        const { loginSecret } = await this.#crypto.deriveLogin({ password, kdf });
+        onStep?.('opening');
+        try {
+          return await use(loginSecret);
+        } catch (error) {
+          failure = failureOf(error);
+          if (failure.code !== 'bad_credentials') throw error;
+        }
+      }
+    });
+  }
+
+  /** By a grant for the password whose keys the worker holds; `derive` makes those keys again. */
+  byGrant(
+    grant: SessionGrant,
+    password: { readonly loginSecret: string; readonly derive: () => Promise<unknown> },
+  ): Promise<Entry> {
+    return this.#settle({ ...grant, factorTicket: null }, async (use, isForgotten) => {
+      if (isForgotten) await password.derive();
+      await use(password.loginSecret);
+    });
+  }
+
+  async #settle(grant: LoginGrant, unlock: Unlock): Promise<Entry> {
+    this.#tokens.take(grant);
+    const { accountId } = grant;
+    const isHere = (await this.#crypto.findDevice({ accountId })) !== null;
+    const isKnown = isHere && (await this.#reopen(grant));
+    try {
+      // Opening a device that is none any more let go of the password's keys.
+      if (!isKnown) await unlock((loginSecret) => this.#certify(grant, loginSecret), isHere);
+    } catch (error) {
+      // Without keys the session is good for nothing: it must not stay behind in the list.
+      await this.#tokens.http.auth.logout.mutate({}).catch(() => undefined);
+      this.#tokens.drop();
+      throw error;
+    }
+    return { grant, isNewDevice: !isKnown };
+  }
+
+  /** True when the device this browser holds still belongs to the account and is bound to the session. */
+  async #reopen(grant: SessionGrant): Promise<boolean> {
+    await this.#crypto.open({ accountId: grant.accountId });
+    try {
+      await attachDevice(this.#crypto, this.#tokens.http, grant);
+      return true;
+    } catch (error) {
+      const { code } = failureOf(error);
+      if (code === 'bad_proof' || code === 'not_found') return false;
+      throw error;
+    }
+  }
+
+  async #certify(grant: LoginGrant, loginSecret: string): Promise<void> {
+    const { http } = this.#tokens;
+    const { accountId, factorTicket } = grant;
+    // The second factor was given at log-in; its ticket says so (protocol P10: in the same call).
+    const factor = factorTicket === null ? {} : { factor: { kind: 'ticket', ticket: factorTicket } as const };
+    const { vault } = await http.vault.get.mutate({ loginSecret, ...factor });
+    const [own] = await http.devices.logs.query({ accounts: [{ accountId, fromSeq: 0 }] });
+    const log = own?.entries ?? [];
+    const { entry } = await this.#crypto.certifyDevice({ accountId, vault, log, now: Date.now() });
+    await http.devices.append.mutate({ entry, label: deviceLabel() });
+    await this.#crypto.adopt();
+  }
+}

@@ -1,0 +1,78 @@
+// The second step of logging in, passkeys, and proving oneself again.
+export const enSecurity = {
+  'factor.title': 'One more step',
+  'factor.lead': 'Enter the 6 digits from your authenticator app.',
+  'factor.backupLead': 'Enter one of the backup codes you kept. Each works once.',
+  'factor.code': 'Code from your app',
+  'factor.backup': 'Backup code',
+  'factor.codeMissing': 'Enter the 6 digits your app shows now.',
+  'factor.backupMissing': 'A backup code has ten characters, like 4K7QX-9M2PA.',
+  'factor.useBackup': 'Use a backup code',
+  'factor.useApp': 'Use the authenticator app',
+  'factor.usePasskey': 'Use a passkey',
+  'factor.checking': 'Checking…',
+
+  'passkey.logIn': 'Use a passkey',
+  'passkey.unlockTitle': 'Your keys aren’t in this browser yet',
+  'passkey.unlockLead':
+    'The passkey proved that it’s you, {name}. Opening your keys and messages here still takes your password: it never leaves this browser, and the server can’t do it for you.',
+  'passkey.unlock': 'Open my keys',
+
+  'reauth.title': 'Confirm that it’s you',
+  'reauth.lead': 'It changes how your account is protected, so your password is asked for first.',
+  'reauth.confirm': 'Confirm',
+
+  'security.lead': 'What stands between your account and somebody who found out your password.',
+  'security.twoStep': 'Two-step log-in',
+  'security.twoStepOff':
+    'After the password, log-in asks for a code from an authenticator app on your phone.',
+  'security.twoStepOn': 'On since {date}. Log-in asks for a code or a passkey after the password.',
+  'security.turnOn': 'Turn on…',
+  'security.turnOff': 'Turn off…',
+  'security.turnOffTitle': 'Turn two-step log-in off?',
+  'security.turnOffText': 'The password alone opens your account then. Your backup codes stop working.',
+  'security.turnOffConfirm': 'Turn off',
+  'security.backupCodes': 'Backup codes',
+  'security.backupLeft': {
+    one: '{n} code left. Each gets you in once when your phone isn’t at hand.',
+    other: '{n} codes left. Each gets you in once when your phone isn’t at hand.',
+  },
+  'security.newBackup': 'New codes…',
+  'security.newBackupTitle': 'Make new backup codes?',
+  'security.newBackupText': 'The ones you have stop working.',
+  'security.newBackupConfirm': 'Make new codes',
+  'security.scanTitle': 'Scan this with your authenticator app',
+  'security.scanText': 'No camera? Type the key into the app instead: time-based, 6 digits, 30 seconds.',
+  'security.qrLabel': 'QR code for your authenticator app',
+  'security.secret': 'Key for the app',
+  'security.typeCode': 'The 6 digits it shows now',
+  'security.enable': 'Turn on',
+  'security.keepTitle': 'Keep these codes',
+  'security.keepText':
+    'They’re shown only now. Each gets you in once when your phone isn’t at hand; without phone, passkey and codes you need your recovery code.',
+  'security.kept': 'I’ve kept them',
+  'security.backupFile': 'chatalot-backup-codes.txt',
+  'security.backupFileText':
+    'Chatalot backup codes for {name}\n\n{codes}\n\nEach works once, after the password. Keep them apart from it.\n',
+  'security.working': 'Working…',
+  'security.passkeys': 'Passkeys',
+  'security.passkeysText':
+    'Log in with your fingerprint, face or PIN instead of the password. On a browser without your keys the password is still needed to open them.',
+  'security.passkeysUnable':
+    'Passkeys need a browser that knows them and an address with a name, not a number.',
+  'security.noPasskeys': 'None yet.',
+  'security.addPasskey': 'Add a passkey',
+  'security.addingPasskey': 'Waiting for your device…',
+  'security.passkeyAdded': 'Passkey added',
+  'security.passkeySince': 'Added {date}',
+  'security.passkeyUsed': 'last used {when}',
+  'security.passkeyUnused': 'not used yet',
+  'security.rename': 'Rename',
+  'security.renameTitle': 'Name this passkey',
+  'security.passkeyName': 'Name',
+  'security.remove': 'Remove',
+  'security.removeTitle': 'Remove this passkey?',
+  'security.removeText':
+    '{name} won’t open this account any more. Delete it on the device too, so that it isn’t offered.',
+  'security.removeConfirm': 'Remove passkey',
+} as const;
