@@ -88,6 +88,11 @@ export class Ahead {
     this.#backend = backend;
   }
 
+  /** Whether preparing does anything. */
+  get hasBackend(): boolean {
+    return this.#backend !== null;
+  }
+
   /**
    * Has the backend answer what these synchronous calls need. Each runs once with dummies for results, so it must be
    * pure: randomness from a taped Rng, nothing written.

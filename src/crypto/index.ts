@@ -157,6 +157,7 @@ export {
 // Events: envelope, content, direct messages, sender keys, timeline
 export { type AuthenticatedPacket, type PeerDevice } from './authenticated.ts';
 export {
+  chainCertHash,
   parseChainCert,
   verifyChainCert,
   type ChainCert,
@@ -232,6 +233,7 @@ export {
 export {
   findLinkGaps,
   judgeStub,
+  verifyNewest,
   verifyRun,
   type EventStub,
   type LinkFinding,

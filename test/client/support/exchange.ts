@@ -1,7 +1,9 @@
 // A relay in memory for engine tests: it keeps logs, prekeys, mailboxes and one channel log per id, and does nothing
 // else. The crypto on both sides is the real engine over the real reference store.
+import { webcrypto } from 'node:crypto';
 import { MemoryStore } from '#crypto/memory-store.ts';
 import { seededRng } from '#crypto/seeded-rng.ts';
+import { webBackend } from '#crypto/web-backend.ts';
 import {
   bytesToUuid,
   createGenesis,
@@ -70,8 +72,8 @@ export class Exchange {
   #mailSeq = 0;
   readonly #backend: AheadBackend | null;
 
-  /** @param backend what every engine here works ahead with */
-  constructor(backend: AheadBackend | null = null) {
+  /** @param backend what every engine here works ahead with: as in browsers, WebCrypto; null for none */
+  constructor(backend: AheadBackend | null = webBackend(webcrypto.subtle as SubtleCrypto)) {
     this.#backend = backend;
   }
 

@@ -36,7 +36,7 @@ describe('A99 the backend check', () => {
   it('A99 does without where WebCrypto knows neither algorithm', async () => {
     const { subtle } = globalThis.crypto;
     const older = new Proxy(subtle, {
-      get: (target, name) =>
+      get: (target, name): unknown =>
         name === 'importKey'
           ? () => Promise.reject(new DOMException('Unrecognized name', 'NotSupportedError'))
           : Reflect.get(target, name),

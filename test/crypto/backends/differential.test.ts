@@ -1,5 +1,4 @@
 // A99: what is done ahead by WebCrypto and what is computed in place are the same bytes and the same refusals.
-import { serialize } from 'node:v8';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { openAccountLog } from '#crypto/account-log.ts';
@@ -21,6 +20,7 @@ import { counting, outcome, outcomeAhead, silent, webcrypto } from '../support/b
 import { BAD_ED25519, BAD_X25519 } from '../support/bad-keys.ts';
 import { makeEnd } from '../support/pairs.ts';
 import { makeAccount } from '../support/people.ts';
+import { spelled } from '../support/spelled.ts';
 import { loadVectors } from '../support/vectors.ts';
 
 interface File {
@@ -124,7 +124,7 @@ describe('A99 whole calls', () => {
     const backend = counting(webcrypto);
     const open = () => openAccountLog(entries);
     const [inPlace, ahead] = [outcome(open), await outcomeAhead(backend, open)];
-    expect(serialize(ahead).equals(serialize(inPlace))).toBe(true);
+    expect(spelled(ahead)).toBe(spelled(inPlace));
     expect(backend.answered).toBe(1 + 3 * 2);
   });
 
@@ -152,7 +152,7 @@ describe('A99 whole calls', () => {
     const ahead = new Ahead(backend);
     await ahead.prepare([() => startSession(null, options, { now: ada.now, rng: tape.record })]);
     const session = ahead.use(() => startSession(null, options, { now: ada.now, rng: tape.replay }));
-    expect(serialize(session).equals(serialize(inPlace))).toBe(true);
+    expect(spelled(session)).toBe(spelled(inPlace));
     expect(backend.answered).toBe(units > 0 ? 7 : 6); // two key pairs, the agreements, the first ratchet step
   });
 
@@ -166,7 +166,7 @@ describe('A99 whole calls', () => {
     const ahead = new Ahead(backend);
     await ahead.prepare([() => make(tape.record)]);
     const made = ahead.use(() => make(tape.replay));
-    expect(serialize(made).equals(serialize(make(fresh())))).toBe(true);
+    expect(spelled(made)).toBe(spelled(make(fresh())));
     expect(backend.answered).toBe(6);
   });
 });
@@ -192,7 +192,7 @@ describe('work ahead', () => {
 
   it('is the same with a backend that knows nothing', async () => {
     const open = () => openAccountLog(makeAccount('silent').entries);
-    expect(serialize(await outcomeAhead(silent, open)).equals(serialize(outcome(open)))).toBe(true);
+    expect(spelled(await outcomeAhead(silent, open))).toBe(spelled(outcome(open)));
   });
 
   it('ends its dry run with the call, also when that throws', async () => {
