@@ -2,6 +2,8 @@
 // the worker stores; none of them reaches the page (protocol P16).
 
 // Foundation
+export { Ahead, tapeRng, type AheadBackend, type TapedRng } from './ahead.ts';
+export { chooseBackend } from './backend-check.ts';
 export { concat, equalBytes, fromBase64Url, fromHex, toBase64Url, toHex, utf8 } from './bytes.ts';
 export { decodeAll, Reader, Writer } from './codec.ts';
 export * from './constants.ts';
@@ -155,6 +157,7 @@ export {
 // Events: envelope, content, direct messages, sender keys, timeline
 export { type AuthenticatedPacket, type PeerDevice } from './authenticated.ts';
 export {
+  chainCertHash,
   parseChainCert,
   verifyChainCert,
   type ChainCert,
@@ -230,6 +233,7 @@ export {
 export {
   findLinkGaps,
   judgeStub,
+  verifyNewest,
   verifyRun,
   type EventStub,
   type LinkFinding,

@@ -7,6 +7,7 @@ import { expand, hkdf as nobleHkdf } from '@noble/hashes/hkdf.js';
 import { hmac as nobleHmac } from '@noble/hashes/hmac.js';
 import { sha256, sha512 } from '@noble/hashes/sha2.js';
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js';
+import { agreedAhead, holdsAhead, isGathering } from './ahead.ts';
 import { concat, equalBytes, fromHex, toHex, utf8 } from './bytes.ts';
 import {
   AEAD_KEY_BYTES,
@@ -146,18 +147,22 @@ const X25519_SMALL_ORDER: ReadonlySet<string> = new Set([
 ]);
 const X25519_P = fromHex('edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f');
 
+/** u = 9: agreeing with it makes the public key (RFC 7748 section 6.1). */
+const X25519_BASE = fromHex('0900000000000000000000000000000000000000000000000000000000000000');
+
 /** A fresh X25519 pair. */
 export function x25519KeyPair(rng: Rng): KeyPair {
   const secretKey = rng.bytes(X25519_KEY_BYTES);
-  return { secretKey, publicKey: x25519.getPublicKey(secretKey) };
+  const ahead = agreedAhead({ kind: 'agree', secretKey, publicKey: X25519_BASE });
+  return { secretKey, publicKey: ahead ?? x25519.getPublicKey(secretKey) };
 }
 
 /** X25519 agreement, 32 bytes; throws `bad_key` where the result would be all zero. */
 export function x25519Shared(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array {
   ensure(secretKey.length === 32 && publicKey.length === 32, 'bad_key', 'x25519 key length');
-  let shared: Uint8Array;
+  let shared = agreedAhead({ kind: 'agree', secretKey, publicKey });
   try {
-    shared = x25519.getSharedSecret(secretKey, publicKey);
+    shared ??= x25519.getSharedSecret(secretKey, publicKey);
   } catch {
     throw new CryptoError('bad_key', 'x25519 agreement refused');
   }
@@ -221,6 +226,7 @@ export function ed25519PublicKey(secretKey32: Uint8Array): Uint8Array {
 /** RFC 8032 signature, 64 bytes. */
 export function ed25519Sign(secretKey32: Uint8Array, message: Uint8Array): Uint8Array {
   ensure(secretKey32.length === ED25519_KEY_BYTES, 'bad_key', 'ed25519 secret length');
+  if (isGathering()) return new Uint8Array(SIGNATURE_BYTES);
   return ed25519.sign(message, secretKey32);
 }
 
@@ -233,6 +239,7 @@ export function importEd25519(pub: Uint8Array): Uint8Array {
 /**
  * Strict verification (protocol 3.0): S < L, key passes its import check, and the recomputed R' = S·B − k·A equals
  * the signature's R byte for byte. All backends agree on this rule; noble's own verify uses the cofactored equation.
+ * A check that a backend did ahead (ahead.ts) is not done again; one that failed there is.
  */
 export function ed25519Verify(pub: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   if (signature.length !== SIGNATURE_BYTES || pub.length !== ED25519_KEY_BYTES) return false;
@@ -246,6 +253,7 @@ export function ed25519Verify(pub: Uint8Array, message: Uint8Array, signature: U
   const r = signature.subarray(0, 32);
   const s = littleEndian(signature.subarray(32));
   if (s >= Point.Fn.ORDER) return false;
+  if (holdsAhead({ kind: 'verify', publicKey: pub, message, signature })) return true;
   const k = littleEndian(sha512(concat(r, pub, message))) % Point.Fn.ORDER;
   const expected = Point.BASE.multiplyUnsafe(s).subtract(key.multiplyUnsafe(k));
   return equalBytes(expected.toBytes(), r);
@@ -267,13 +275,16 @@ export function kemKeyPair(rng: Rng): KeyPair {
 /** The 1184-byte public key of a 64-byte seed. */
 export function kemPublicFromSeed(seed64: Uint8Array): Uint8Array {
   ensure(seed64.length === KEM_SEED_BYTES, 'bad_key', 'kem seed length');
+  if (isGathering()) return new Uint8Array(KEM_PUBLIC_BYTES);
   return ml_kem768.keygen(seed64).publicKey;
 }
 
 /** Encapsulates to a checked public key: 1088-byte ciphertext, 32-byte shared secret. */
 export function kemEncaps(pub: Uint8Array, rng: Rng): { ciphertext: Uint8Array; shared: Uint8Array } {
   importKem(pub);
-  const { cipherText, sharedSecret } = ml_kem768.encapsulate(pub, rng.bytes(32));
+  const seed = rng.bytes(32);
+  if (isGathering()) return { ciphertext: new Uint8Array(KEM_CIPHERTEXT_BYTES), shared: seed };
+  const { cipherText, sharedSecret } = ml_kem768.encapsulate(pub, seed);
   return { ciphertext: cipherText, shared: sharedSecret };
 }
 

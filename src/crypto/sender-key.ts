@@ -201,8 +201,11 @@ export function checkPlace(chain: ReceiverChain, m: GroupMessage, context: Recei
   ensure(equalBytes(m.commit, header.commit), 'mismatch', 'commitment differs from the envelope');
 }
 
+/** What a message's signature depends on of its chain. */
+export type SigningChain = Pick<ReceiverChain, 'channelId' | 'certHash' | 'chainPublicKey'>;
+
 /** Throws `bad_signature` unless the chain's key signed this message under this envelope. */
-export function verifyMessageSignature(chain: ReceiverChain, m: GroupMessage): void {
+export function verifyMessageSignature(chain: SigningChain, m: GroupMessage): void {
   const fields = signedFields(boundTo(chain, m), m.ciphertext);
   verifySigned(chain.chainPublicKey, SIGN_LABELS.senderKeyMessage, fields, m.signature);
 }
@@ -236,7 +239,7 @@ interface Bound {
   readonly prefix: Uint8Array;
 }
 
-function boundTo(chain: ReceiverChain, m: GroupMessage): Bound {
+function boundTo(chain: Pick<SigningChain, 'channelId' | 'certHash'>, m: GroupMessage): Bound {
   return {
     channelId: chain.channelId,
     certHash: chain.certHash,

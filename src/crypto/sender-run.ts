@@ -13,6 +13,7 @@ import {
   openVerified,
   parseGroupEvent,
   type ReceiveContext,
+  type SigningChain,
   verifyMessageSignature,
 } from './sender-key.ts';
 
@@ -90,6 +91,15 @@ export function verifyRun(
     }
   });
   return { chain: current, results, signaturesChecked: checked };
+}
+
+/**
+ * Checks the one signature a contiguous run needs, that of its newest message; what verifyRun will ask for first.
+ * Throws `bad_signature`, `malformed`, `unsupported`.
+ */
+export function verifyNewest(chain: SigningChain, events: readonly IncomingEvent[]): void {
+  const newest = events.at(-1);
+  if (newest) verifyMessageSignature(chain, parseGroupEvent(newest));
 }
 
 /** From the newest message down: a checked signature vouches for the message it links to, and so on down the run. */

@@ -1,7 +1,7 @@
 // The crypto worker: the engine over IndexedDB, with Argon2id in WebAssembly where that is allowed. It has no network
 // and answers with codes, never with details of a failure.
 import { argon2id } from 'hash-wasm';
-import { CryptoError, nobleArgon2id, systemRng, type Argon2id } from '#crypto/index.ts';
+import { chooseBackend, CryptoError, nobleArgon2id, systemRng, type Argon2id } from '#crypto/index.ts';
 import { createEngine } from './engine.ts';
 import { IdbStore } from './idb-store.ts';
 import type { CryptoAnswer, CryptoApi, CryptoCall } from './protocol.ts';
@@ -17,8 +17,11 @@ const fastArgon2id: Argon2id = async (password, params) => {
   }
 };
 
-const engine: Promise<CryptoApi> = IdbStore.open().then((store) =>
-  createEngine({ store, rng: systemRng, argon2: fastArgon2id }),
+/** `subtle` is missing where the origin is not secure, whatever its type says. */
+const { subtle } = self.crypto as Partial<Crypto>;
+
+const engine: Promise<CryptoApi> = Promise.all([IdbStore.open(), chooseBackend(subtle, systemRng)]).then(
+  ([store, backend]) => createEngine({ store, rng: systemRng, argon2: fastArgon2id, backend }),
 );
 
 async function answer({ id, method, input }: CryptoCall): Promise<CryptoAnswer> {

@@ -6,6 +6,7 @@ import {
   openDm,
   uuidToBytes,
   verifyRun,
+  type Ahead,
   type DmConversation,
   type DmKey,
   type ReceiverChain,
@@ -18,6 +19,7 @@ import { codeOf, type EngineCore, type Own } from './engine-core.ts';
 import { MAX_CERTS_PER_CHAIN } from './engine-limits.ts';
 import { failed, failedBy, prepare, readCert, type Candidate, type DecryptInput } from './event-checks.ts';
 import { boundSkipped, keep, missingBefore, stubsOf } from './opened-events.ts';
+import { prepareRuns } from './page-ahead.ts';
 import type { DecryptResult } from './protocol.ts';
 import { archivedDmKeys, chainFromArchive, prefetchDmKeys } from './key-archive.ts';
 import type { Receiving } from './receiving.ts';
@@ -34,6 +36,15 @@ import type { UnitOfWork } from './unit-of-work.ts';
 
 type Input = DecryptInput;
 type Results = Map<EventId, DecryptResult>;
+
+/** Events of one chain, the chain, and what was checked ahead of them. */
+interface Opening {
+  readonly input: Input;
+  readonly run: Candidate[];
+  readonly chain: ReceiverChain;
+  readonly key: string;
+  readonly ahead: Ahead;
+}
 
 export class Decrypting {
   readonly #core: EngineCore;
@@ -181,10 +192,11 @@ export class Decrypting {
     await unit.prefetch([...byChain.keys()]);
     // Newest epochs first: where one begins in this very page, nothing older may follow (A66).
     const runs = [...byChain].sort(([, a], [, b]) => b[0]!.event.epoch - a[0]!.event.epoch);
+    const ahead = await prepareRuns(this.#core, unit, { channelId: input.channelId, runs });
     for (const [key, run] of runs) {
-      const chain = await this.#chainFor(unit, { input, run, key });
+      const chain = await this.#chainFor(unit, { input, run, key, ahead });
       const outcome = chain
-        ? await this.#openRun(unit, own, { input, run, chain, key })
+        ? await this.#openRun(unit, own, { input, run, chain, key, ahead })
         : await unopenedRun(unit, own, { run, waiting: this.#waiting });
       for (const result of outcome) results.set(result.eventId, result);
     }
@@ -193,7 +205,7 @@ export class Decrypting {
   /** The chain as held, reaching back as far as the archive knows where the run needs it. */
   async #chainFor(
     unit: UnitOfWork,
-    { input, run, key }: { input: Input; run: Candidate[]; key: string },
+    { input, run, key, ahead }: { input: Input; run: Candidate[]; key: string; ahead: Ahead },
   ): Promise<ReceiverChain | undefined> {
     const held = await unit.get<ReceiverChain>(key);
     const first = Math.min(...run.map(({ view }) => view.chain!.iter));
@@ -206,13 +218,13 @@ export class Decrypting {
       chainId: view.chain!.chainId,
       now: input.now,
     };
-    return (await chainFromArchive(unit, wanted)) ?? held;
+    return (await chainFromArchive(unit, wanted, ahead)) ?? held;
   }
 
   async #openRun(
     unit: UnitOfWork,
     own: Own,
-    { input, run, chain, key }: { input: Input; run: Candidate[]; chain: ReceiverChain; key: string },
+    { input, run, chain, key, ahead }: Opening,
   ): Promise<DecryptResult[]> {
     const { channelId } = input;
     let channel = (await unit.get<ChannelRecord>(keys.channel(channelId))) ?? EMPTY_CHANNEL;
@@ -222,16 +234,14 @@ export class Decrypting {
     const first = inTime[0]?.event;
     if (!first) return late;
     const readers = await unit.get<ReadersRecord>(keys.readers(channelId));
-    const outcome = verifyRun(
-      chain,
-      inTime.map((candidate) => candidate.incoming),
-      {
-        minEpoch: minEpochAt(channel, first.seq),
-        minCreatedAt: minCreatedAt(channel, first.seq),
-        removedFromEpoch: readers?.removed[first.senderAccountId],
-        now: input.now,
-      },
-    );
+    const context = {
+      minEpoch: minEpochAt(channel, first.seq),
+      minCreatedAt: minCreatedAt(channel, first.seq),
+      removedFromEpoch: readers?.removed[first.senderAccountId],
+      now: input.now,
+    };
+    const incoming = inTime.map((candidate) => candidate.incoming);
+    const outcome = ahead.use(() => verifyRun(chain, incoming, context));
     unit.put(key, outcome.chain);
     const gaps = missingBefore(outcome.chain, { channel, stubs: stubsOf(input.events) });
     const results = outcome.results.map((result, at): DecryptResult => {

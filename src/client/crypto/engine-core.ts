@@ -1,10 +1,12 @@
 // What all parts of the engine share: the store, randomness, the open account, and how its own device and its peers
 // are read.
 import {
+  Ahead,
   bytesToUuid,
   CryptoError,
   findDevice,
   type AccountLogState,
+  type AheadBackend,
   type Argon2id,
   type DeviceSecrets,
   type PeerDevice,
@@ -19,6 +21,8 @@ export interface EngineOptions {
   readonly store: ProtocolStore;
   readonly rng: Rng;
   readonly argon2: Argon2id;
+  /** Answers signature checks and agreements ahead; without one they are computed in place. */
+  readonly backend?: AheadBackend | null;
 }
 
 /** This device with the newest verified state of its own log. */
@@ -33,12 +37,14 @@ export interface Own {
 export class EngineCore {
   readonly rng: Rng;
   readonly argon2: Argon2id;
+  readonly #backend: AheadBackend | null;
   readonly #workshop: Workshop;
   #accountId: AccountId | null = null;
 
   constructor(options: EngineOptions) {
     this.rng = options.rng;
     this.argon2 = options.argon2;
+    this.#backend = options.backend ?? null;
     this.#workshop = new Workshop(options.store);
   }
 
@@ -52,6 +58,15 @@ export class EngineCore {
   /** Runs work on an account's records, open or not. */
   runOn<T>(accountId: AccountId, work: (unit: UnitOfWork) => Promise<T>): Promise<T> {
     return this.#workshop.run(`${accountId}/`, work);
+  }
+
+  /** For one piece of work: where what it needs of the backend is prepared. */
+  ahead(): Ahead {
+    return new Ahead(this.#backend);
+  }
+
+  get backendName(): 'webcrypto' | 'pure' {
+    return this.#backend ? 'webcrypto' : 'pure';
   }
 
   open(accountId: AccountId): void {

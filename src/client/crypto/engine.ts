@@ -41,6 +41,7 @@ export function createEngine(options: EngineOptions): CryptoApi {
   const accounts = new Accounts(core);
   const verification = new Verification(core);
   return {
+    backend: () => Promise.resolve(core.backendName),
     ...bind(
       accounts,
       'prepareAccount',

@@ -9,6 +9,7 @@ import {
   toBase64Url,
   uuidToBytes,
   type AccountLogState,
+  type Ahead,
 } from '#crypto/index.ts';
 import type { AccountLog } from '#shared/devices.ts';
 import type { AccountId } from '#shared/ids.ts';
@@ -28,6 +29,12 @@ const isBlocked = (kind: IdentityAlarm['kind'], vouched: VerifiedRecord | undefi
 
 const contradicts = (vouched: VerifiedRecord | undefined, log: AccountLogState): boolean =>
   vouched !== undefined && !equalBytes(vouched.aid, log.aid);
+
+/** A run of entries as the server shows it. */
+interface ShownLog {
+  readonly accountId: AccountId;
+  readonly entries: readonly Uint8Array[];
+}
 
 function extend(
   accountId: AccountId,
@@ -68,20 +75,39 @@ export class Identities implements IdentityCalls {
 
   ingestLogs({ logs }: { logs: readonly AccountLog[] }): Promise<readonly IdentityAlarm[]> {
     return this.#core.run(async (unit) => {
+      const shown = logs.map(({ accountId, entries }) => ({
+        accountId,
+        entries: entries.map(fromBase64Url),
+      }));
+      const ahead = await this.#verifyAhead(unit, shown);
       const alarms: IdentityAlarm[] = [];
-      for (const { accountId, entries } of logs) {
-        const alarm = await this.#ingest(unit, accountId, entries.map(fromBase64Url));
+      for (const { accountId, entries } of shown) {
+        const alarm = await this.#ingest(unit, { accountId, entries, ahead });
         if (alarm) alarms.push(alarm);
       }
       return alarms;
     });
   }
 
+  /** The signatures of all these logs at once. An account shown twice is judged one after the other all the same. */
+  async #verifyAhead(unit: UnitOfWork, shown: readonly ShownLog[]): Promise<Ahead> {
+    await unit.prefetch(shown.map(({ accountId }) => keys.peer(accountId)));
+    const known = await Promise.all(shown.map((log) => unit.get<PeerRecord>(keys.peer(log.accountId))));
+    const ahead = this.#core.ahead();
+    await ahead.prepare(
+      shown.map(
+        ({ accountId, entries }, at) =>
+          () =>
+            extend(accountId, known[at]?.log ?? null, entries),
+      ),
+    );
+    return ahead;
+  }
+
   /** A log that contradicts what is known changes nothing but the alarm: the known keys stay, sending stops. */
   async #ingest(
     unit: UnitOfWork,
-    accountId: AccountId,
-    entries: readonly Uint8Array[],
+    { accountId, entries, ahead }: ShownLog & { readonly ahead: Ahead },
   ): Promise<IdentityAlarm | null> {
     const known = await unit.get<PeerRecord>(keys.peer(accountId));
     const vouched = await vouchedFor(unit, accountId);
@@ -89,7 +115,7 @@ export class Identities implements IdentityCalls {
     try {
       // The known head itself is always asked for again, so a server without it shows less than it did before.
       if (entries.length === 0) throw new CryptoError('truncated', 'log ends before the known head');
-      const log = extend(accountId, known?.log ?? null, entries);
+      const log = ahead.use(() => extend(accountId, known?.log ?? null, entries));
       if (known?.behind && log.headSeq === known.log.headSeq)
         throw new CryptoError('truncated', 'log ends before the head its own device named');
       // Two logs that both exist cannot be taken back; anything else the server showed meanwhile, it took back.

@@ -13,7 +13,10 @@ import {
   MAX_DM_KEYS_PER_ENTRY,
   restoreChain,
   uuidToBytes,
+  verifyChainCert,
+  type Ahead,
   type ChainArchive,
+  type ChainCertOwner,
   type DmKey,
   type DmKeyArchive,
   type PeerDevice,
@@ -22,7 +25,7 @@ import {
 import type { AccountId, ChannelId } from '#shared/ids.ts';
 import { codeOf } from './engine-core.ts';
 import { MAX_KEYS_PER_BUCKET, MAX_WAITING_DM_KEYS } from './engine-limits.ts';
-import { storeInstalled, verifiedCert } from './received.ts';
+import { ownerIn, storeInstalled } from './received.ts';
 import { keys, type CertRecord, type PeerRecord } from './records.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
 
@@ -38,6 +41,35 @@ export interface WantedChain {
   readonly now: number;
 }
 
+/** An archived key with the certificate shown for it, not verified yet, and whose that must be. */
+export interface ArchivedChain {
+  readonly archive: ChainArchive;
+  readonly cert: Uint8Array;
+  readonly owner: ChainCertOwner;
+}
+
+/** What is archived of a chain and has its certificate shown; nothing while the sender's device is unknown. */
+export async function archivedChains(
+  unit: UnitOfWork,
+  { channelId, sender, chainId, senderAccountId }: Omit<WantedChain, 'now'>,
+): Promise<ArchivedChain[]> {
+  const peer = await unit.get<PeerRecord>(keys.peer(senderAccountId));
+  const device = peer && findDevice(peer.log, sender.deviceId);
+  if (!device || !equalBytes(peer.log.aid, sender.aid)) return [];
+  const found: ArchivedChain[] = [];
+  const archives = await unit.list<Uint8Array>(keys.archivesOf(channelId, sender, chainId));
+  for (const archive of [...archives.values()].map(decodeChainArchive)) {
+    const shown = await unit.get<CertRecord>(keys.cert(idKey(archive.certHash)));
+    if (!shown) continue;
+    const owner = await ownerIn(unit, shown.channelId, {
+      ...sender,
+      devicePublicKey: device.cert.signingPub,
+    });
+    found.push({ archive, cert: shown.bytes, owner });
+  }
+  return found;
+}
+
 /**
  * Makes a chain out of what is archived of it, or lets the chain that is held begin earlier. Undefined where nothing is
  * archived, its certificate has not been shown yet, or does not verify.
@@ -45,18 +77,12 @@ export interface WantedChain {
 export async function chainFromArchive(
   unit: UnitOfWork,
   wanted: WantedChain,
+  ahead: Ahead,
 ): Promise<ReceiverChain | undefined> {
-  const { channelId, sender, chainId, now } = wanted;
-  const peer = await unit.get<PeerRecord>(keys.peer(wanted.senderAccountId));
-  const device = peer && findDevice(peer.log, sender.deviceId);
-  if (!device || !equalBytes(peer.log.aid, sender.aid)) return undefined;
-  const archives = await unit.list<Uint8Array>(keys.archivesOf(channelId, sender, chainId));
-  for (const archive of [...archives.values()].map(decodeChainArchive)) {
-    const shown = await unit.get<CertRecord>(keys.cert(idKey(archive.certHash)));
-    if (!shown) continue;
+  const { channelId, sender, now } = wanted;
+  for (const { archive, cert: shown, owner } of await archivedChains(unit, wanted)) {
     try {
-      const owner = { ...sender, devicePublicKey: device.cert.signingPub };
-      const cert = await verifiedCert(unit, shown, owner);
+      const cert = ahead.use(() => verifyChainCert(shown, owner));
       const existing = [...(await unit.list<ReceiverChain>(keys.chainsOf(channelId, sender))).values()];
       const installed = restoreChain(archive, { cert, existing, now });
       await storeInstalled(unit, channelId, installed);

@@ -9,11 +9,15 @@ import {
   requireLiveDevice,
   sessionSetKey,
   startSession,
+  tapeRng,
   toBase64Url,
   uuidToBytes,
   verifyClaimedPrekeys,
   type AccountLogState,
+  type Ahead,
+  type PrekeyBundle,
   type SessionSet,
+  type TapedRng,
 } from '#crypto/index.ts';
 import type { ClaimResult } from '#shared/devices.ts';
 import type { AccountId, DeviceRef } from '#shared/ids.ts';
@@ -98,6 +102,27 @@ export async function packetFor(
   return { ...refOf(target), bytes: toBase64Url(packet) };
 }
 
+type Claimed = Extract<ClaimResult, { status: 'claimed' }>;
+
+/** A claim for a device of an account that is trusted. */
+interface Offer {
+  readonly claim: Claimed;
+  readonly log: AccountLogState;
+  /** Its own, so that a refused claim takes no other's randomness. */
+  readonly tape: TapedRng;
+}
+
+/** Throws what verifyClaimedPrekeys throws, and unknown_device or revoked. */
+function verifyOffer({ claim, log }: Offer, check: { now: number; knownSetId: number }): PrekeyBundle {
+  const { cert } = requireLiveDevice(log, uuidToBytes(claim.deviceId));
+  const claimed = {
+    set: fromBase64Url(claim.set),
+    unit: claim.unit === null ? null : fromBase64Url(claim.unit),
+  };
+  const { now, knownSetId } = check;
+  return verifyClaimedPrekeys(claimed, { device: cert, serverTime: now, knownSetId });
+}
+
 export class PairwiseLink {
   readonly #core: EngineCore;
 
@@ -114,40 +139,70 @@ export class PairwiseLink {
     now: number;
   }): Promise<readonly DeviceRef[]> {
     return this.#core.run(async (unit, own) => {
+      const offers = await this.#offersOf(unit, claims);
+      const ahead = await this.#prepare(own, { offers, now });
       const refused: DeviceRef[] = [];
-      for (const claim of claims) {
-        if (claim.status !== 'claimed') continue;
+      for (const offer of offers) {
         try {
-          await this.#start(unit, own, { claim, now });
+          await this.#start(unit, own, { offer, ahead, now });
         } catch (error) {
           codeOf(error);
-          refused.push({ accountId: claim.accountId, deviceId: claim.deviceId });
+          refused.push({ accountId: offer.claim.accountId, deviceId: offer.claim.deviceId });
         }
       }
       return refused;
     });
   }
 
+  async #offersOf(unit: UnitOfWork, claims: readonly ClaimResult[]): Promise<Offer[]> {
+    const offers: Offer[] = [];
+    for (const claim of claims) {
+      if (claim.status !== 'claimed') continue;
+      const peer = await trustedPeer(unit, claim.accountId);
+      if (peer) offers.push({ claim, log: peer.log, tape: tapeRng(this.#core.rng) });
+    }
+    return offers;
+  }
+
+  /** All signatures at once, then all agreements of the sessions whose bundles hold. */
+  async #prepare(own: Own, { offers, now }: { offers: readonly Offer[]; now: number }): Promise<Ahead> {
+    const ahead = this.#core.ahead();
+    // The set known of a device is looked at when its session is really opened.
+    const verify = (offer: Offer): PrekeyBundle => verifyOffer(offer, { now, knownSetId: 0 });
+    await ahead.prepare(offers.map((offer) => () => verify(offer)));
+    function* starts(): Generator<() => unknown> {
+      for (const offer of offers) {
+        try {
+          const bundle = ahead.use(() => verify(offer));
+          const options = { self: own.local, peerLog: offer.log, bundle };
+          yield () => startSession(null, options, { now, rng: offer.tape.record });
+        } catch (error) {
+          codeOf(error); // refused again, and said so, when its turn comes
+        }
+      }
+    }
+    await ahead.prepare(starts());
+    return ahead;
+  }
+
   async #start(
     unit: UnitOfWork,
     own: Own,
-    { claim, now }: { claim: Extract<ClaimResult, { status: 'claimed' }>; now: number },
+    { offer, ahead, now }: { offer: Offer; ahead: Ahead; now: number },
   ): Promise<void> {
-    const peer = await trustedPeer(unit, claim.accountId);
-    if (!peer) return;
-    const { cert } = requireLiveDevice(peer.log, uuidToBytes(claim.deviceId));
-    const address = deviceAddress(peer.log.aid, cert.deviceId);
+    const { log, tape } = offer;
+    const deviceId = uuidToBytes(offer.claim.deviceId);
+    const address = deviceAddress(log.aid, deviceId);
     const knownSetId = (await unit.get<number>(keys.knownSet(address))) ?? 0;
-    const claimed = {
-      set: fromBase64Url(claim.set),
-      unit: claim.unit === null ? null : fromBase64Url(claim.unit),
-    };
-    const bundle = verifyClaimedPrekeys(claimed, { device: cert, serverTime: now, knownSetId });
-    const key = sessionSetKey(peer.log.aid, cert.deviceId);
+    const key = sessionSetKey(log.aid, deviceId);
     const set = (await unit.get<SessionSet>(key)) ?? null;
-    const clock = { now, rng: this.#core.rng };
-    unit.put(key, startSession(set, { self: own.local, peerLog: peer.log, bundle }, clock));
-    unit.put(keys.knownSet(address), bundle.setId);
+    const opened = ahead.use(() => {
+      const bundle = verifyOffer(offer, { now, knownSetId });
+      const options = { self: own.local, peerLog: log, bundle };
+      return { setId: bundle.setId, set: startSession(set, options, { now, rng: tape.replay }) };
+    });
+    unit.put(key, opened.set);
+    unit.put(keys.knownSet(address), opened.setId);
   }
 }
 

@@ -5,7 +5,9 @@ import {
   fromBase64Url,
   makePrekeySet,
   prekeyDuty,
+  tapeRng,
   toBase64Url,
+  type DeviceSecrets,
   type PrekeyRecord,
 } from '#crypto/index.ts';
 import type { PrekeyStatus } from '#shared/devices.ts';
@@ -13,6 +15,18 @@ import type { EngineCore } from './engine-core.ts';
 import { PREKEYS_AGAIN_MS } from './engine-limits.ts';
 import type { CryptoApi } from './protocol.ts';
 import { keys } from './records.ts';
+
+/** A set with its 64 units; their X25519 keys are made ahead. */
+async function newSet(
+  core: EngineCore,
+  record: PrekeyRecord,
+  options: { readonly device: DeviceSecrets; readonly now: number },
+): Promise<PrekeyRecord> {
+  const tape = tapeRng(core.rng);
+  const ahead = core.ahead();
+  await ahead.prepare([() => makePrekeySet(record, options, tape.record)]);
+  return ahead.use(() => makePrekeySet(record, options, tape.replay));
+}
 
 export function prekeyCalls(core: EngineCore): Pick<CryptoApi, 'preparePrekeys' | 'prekeysPublished'> {
   return {
@@ -30,7 +44,7 @@ export function prekeyCalls(core: EngineCore): Pick<CryptoApi, 'preparePrekeys' 
           unit.put(keys.prekeysMadeAt, now);
         }
         const next =
-          duty === 'retry' ? record : makePrekeySet(record, { device: own.self.secrets, now }, core.rng);
+          duty === 'retry' ? record : await newSet(core, record, { device: own.self.secrets, now });
         unit.put(keys.prekeys, next);
         const { pending } = next;
         return pending && { set: toBase64Url(pending.set), units: pending.units.map(toBase64Url) };

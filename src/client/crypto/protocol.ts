@@ -158,6 +158,9 @@ export interface ReceiveReport {
 }
 
 export interface CryptoApi extends BackupApi, PeopleCalls, VaultCalls {
+  /** For whoever debugs: whether this browser's WebCrypto passed the check at the start and works ahead. */
+  backend(): Promise<'webcrypto' | 'pure'>;
+
   // ---- Getting in
   /** New account, first device, vault and recovery code; held in memory until `adopt`. Argon2id: takes seconds. */
   prepareAccount(input: { password: string; now: number }): Promise<PreparedAccount>;

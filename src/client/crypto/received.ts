@@ -2,6 +2,7 @@
 import {
   uuidToBytes,
   verifyChainCert,
+  type ChainCertOwner,
   type Installed,
   type PairwiseResult,
   type VerifiedChainCert,
@@ -26,15 +27,25 @@ export interface WantedLog {
   readonly fromSeq: number;
 }
 
-/** Checks a certificate for this owner; an epoch beyond what the channel has reached is refused (A63). */
+type CertOwner = Omit<ChainCertOwner, 'channelId' | 'maxEpoch'>;
+
+/** Whose a certificate must be; an epoch beyond what the channel has reached is refused (A63). */
+export async function ownerIn(
+  unit: UnitOfWork,
+  channelId: ChannelId,
+  owner: CertOwner,
+): Promise<ChainCertOwner> {
+  const channel = await unit.get<ChannelRecord>(keys.channel(channelId));
+  return { channelId: uuidToBytes(channelId), ...owner, maxEpoch: channel?.maxEpoch ?? 0 };
+}
+
+/** Checks a certificate for this owner. */
 export async function verifiedCert(
   unit: UnitOfWork,
   record: CertRecord,
-  owner: { aid: Uint8Array; deviceId: Uint8Array; devicePublicKey: Uint8Array },
+  owner: CertOwner,
 ): Promise<VerifiedChainCert> {
-  const channel = await unit.get<ChannelRecord>(keys.channel(record.channelId));
-  const maxEpoch = channel?.maxEpoch ?? 0;
-  return verifyChainCert(record.bytes, { channelId: uuidToBytes(record.channelId), ...owner, maxEpoch });
+  return verifyChainCert(record.bytes, await ownerIn(unit, record.channelId, owner));
 }
 
 export async function storeInstalled(

@@ -1,7 +1,9 @@
 // A relay in memory for engine tests: it keeps logs, prekeys, mailboxes and one channel log per id, and does nothing
 // else. The crypto on both sides is the real engine over the real reference store.
+import { webcrypto } from 'node:crypto';
 import { MemoryStore } from '#crypto/memory-store.ts';
 import { seededRng } from '#crypto/seeded-rng.ts';
+import { webBackend } from '#crypto/web-backend.ts';
 import {
   bytesToUuid,
   createGenesis,
@@ -21,6 +23,7 @@ import {
   toBase64Url,
   utf8,
   uuidToBytes,
+  type AheadBackend,
   type ProtocolStore,
 } from '#crypto/index.ts';
 import { createEngine } from '#client/crypto/engine.ts';
@@ -67,11 +70,21 @@ export class Exchange {
   readonly certs = new Map<ChannelId, Record<string, string>>();
   #seed = 0;
   #mailSeq = 0;
+  readonly #backend: AheadBackend | null;
+
+  /** @param backend what every engine here works ahead with: as in browsers, WebCrypto; null for none */
+  constructor(backend: AheadBackend | null = webBackend(webcrypto.subtle as SubtleCrypto)) {
+    this.#backend = backend;
+  }
 
   engine(name: string): { engine: CryptoApi; store: MemoryStore } {
     const store = new MemoryStore();
+    return { engine: this.#engineOn(name, store), store };
+  }
+
+  #engineOn(name: string, store: ProtocolStore): CryptoApi {
     const rng = seededRng(utf8(`${name}/${this.#seed++}`));
-    return { engine: createEngine({ store, rng, argon2: quickKdf }), store };
+    return createEngine({ store, rng, argon2: quickKdf, backend: this.#backend });
   }
 
   join(name: string): Promise<Person> {
@@ -80,8 +93,7 @@ export class Exchange {
 
   /** A new person whose records lie in this store. */
   async joinOn<Store extends ProtocolStore>(name: string, store: Store): Promise<Person<Store>> {
-    const rng = seededRng(utf8(`${name}/${this.#seed++}`));
-    const engine = createEngine({ store, rng, argon2: quickKdf });
+    const engine = this.#engineOn(name, store);
     const made = await engine.prepareAccount({ password: `${name}-password`, now: this.now });
     await engine.adopt();
     const { accountId, deviceId } = made;
