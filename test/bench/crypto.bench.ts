@@ -18,6 +18,7 @@ import { verifyRun } from '#crypto/sender-run.ts';
 import { encryptPairwise } from '#crypto/session.ts';
 import { CONTEXT, headerFor, pair } from '#test/crypto/groups/group-people.ts';
 import { claim, makeEnd, open, receive, send } from '#test/crypto/support/pairs.ts';
+import { compareBackends } from './ahead.ts';
 import { median } from './latency.ts';
 import { printResult } from './result.ts';
 
@@ -138,4 +139,5 @@ printResult({
   ...ratchet(),
   pairwiseRekeyPacket: rekeyPacket(),
   ...senderKeys(),
+  millisecondsByBackend: await compareBackends(),
 });
