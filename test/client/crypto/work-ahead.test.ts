@@ -3,6 +3,7 @@
 import { webcrypto } from 'node:crypto';
 import { describe, expect, it, vi } from 'vitest';
 import { chooseBackend, fromBase64Url, systemRng, toBase64Url, type AheadBackend } from '#crypto/index.ts';
+import type { Subtle } from '#crypto/web-backend.ts';
 import { spelled } from '#test/crypto/support/spelled.ts';
 import type { ClaimResult } from '#shared/devices.ts';
 import { Exchange, textsOf, type Person } from '../support/exchange.ts';
@@ -48,7 +49,7 @@ class Gate implements AheadBackend {
 }
 
 async function gate(): Promise<Gate> {
-  const backend = await chooseBackend(webcrypto.subtle as SubtleCrypto, systemRng);
+  const backend = await chooseBackend(webcrypto.subtle as Subtle, systemRng);
   if (!backend) throw new Error('this Node has no WebCrypto for X25519 and Ed25519');
   return new Gate(backend);
 }

@@ -3,7 +3,7 @@
 import { webcrypto } from 'node:crypto';
 import { MemoryStore } from '#crypto/memory-store.ts';
 import { seededRng } from '#crypto/seeded-rng.ts';
-import { webBackend } from '#crypto/web-backend.ts';
+import { webBackend, type Subtle } from '#crypto/web-backend.ts';
 import {
   bytesToUuid,
   createGenesis,
@@ -73,7 +73,7 @@ export class Exchange {
   readonly #backend: AheadBackend | null;
 
   /** @param backend what every engine here works ahead with: as in browsers, WebCrypto; null for none */
-  constructor(backend: AheadBackend | null = webBackend(webcrypto.subtle as SubtleCrypto)) {
+  constructor(backend: AheadBackend | null = webBackend(webcrypto.subtle as Subtle)) {
     this.#backend = backend;
   }
 
