@@ -49,6 +49,7 @@ export interface DeletionPlan {
 export const exportPartSchema = z.enum([
   'account',
   'sessions',
+  'passkeys',
   'devices',
   'log',
   'backup',

@@ -240,6 +240,14 @@ describe('changing one’s codes', () => {
     expect([await db.prisma.totp.count(), await db.prisma.backupCode.count()]).toEqual([0, 0]);
   });
 
+  it('are named in the export without their secrets, and go with the account', async () => {
+    const [row] = (await ada.api.account.export({ part: 'account' })).rows;
+    expect(row).toMatchObject({ backupCodesLeft: limits.backupCodes });
+    expect(JSON.stringify(row)).not.toContain(secret);
+    await ada.api.account.delete({ loginSecret: ada.loginSecret, username: 'ada' });
+    expect([await db.prisma.totp.count(), await db.prisma.backupCode.count()]).toEqual([0, 0]);
+  });
+
   it('a new password needs the vault, and the vault a second factor', async () => {
     const { loginSecret } = ada;
     expect((await refusal(vaultOf(loginSecret))).code).toBe('second_factor_required');

@@ -12,10 +12,14 @@ const mine = '(SELECT id FROM "Device" WHERE "accountId" = $1::uuid)';
 /** One select per part: `$1` is the account, `key` is unique in the part. */
 const selects: Readonly<Record<Exclude<ExportPart, 'events'>, string>> = {
   account: `SELECT a.id::text AS key, a.id, a.username, a."displayName", a.bio, a.pronouns, a."instanceRole",
-      a.presence, a."createdAt", a."suspendedAt", c."kdfMemoryKiB", c."kdfPasses", length(c.vault) AS "vaultBytes"
+      a.presence, a."createdAt", a."suspendedAt", c."kdfMemoryKiB", c."kdfPasses", length(c.vault) AS "vaultBytes",
+      (SELECT t."enabledAt" FROM "Totp" t WHERE t."accountId" = a.id) AS "twoStepSince",
+      (SELECT count(*)::int4 FROM "BackupCode" b WHERE b."accountId" = a.id) AS "backupCodesLeft"
     FROM "Account" a LEFT JOIN "Credential" c ON c."accountId" = a.id WHERE a.id = $1::uuid`,
   sessions: `SELECT s.id::text AS key, s.id, s."deviceId", s."userAgent", s.address, s."createdAt", s."lastUsedAt",
       s."expiresAt", s."revokedAt" FROM "Session" s WHERE s."accountId" = $1::uuid`,
+  passkeys: `SELECT p.id::text AS key, p.id, p.name, p."credentialId", p."publicKey", p."createdAt", p."lastUsedAt"
+    FROM "Passkey" p WHERE p."accountId" = $1::uuid`,
   devices: `SELECT d.id::text AS key, d.id, d.label, d."addedSeq", d."createdAt", d."lastSeenAt", d."revokedAt",
       (SELECT count(*)::int4 FROM "OneTimeKey" k WHERE k."deviceId" = d.id AND k."claimedAt" IS NULL) AS "prekeysLeft"
     FROM "Device" d WHERE d."accountId" = $1::uuid`,
