@@ -118,10 +118,16 @@ describe('reading a channel log', () => {
     expect((await ada.api.messages.page({ channelId, limit: 50 })).messages).toHaveLength(4);
     const { heads } = await ben.api.live.bootstrap({ known: [] });
     expect(heads.find(([id]) => id === channelId)!.slice(4, 6)).toEqual([4, 4]);
+    // over: who came while it was shared keeps it, who comes now reads from now on
     await ada.api.channels.update({ channelId, historyPolicy: 'since_join' });
-    expect(await seqs()).toEqual([]);
+    expect(await seqs()).toEqual([3, 4]);
+    test.clock.advance(1000);
+    const cleo = await joinAsBen();
+    test.clock.advance(1000);
+    expect((await cleo.api.messages.page({ channelId, limit: 50 })).messages).toEqual([]);
     await ada.api.channels.update({ channelId, historyPolicy: 'shared' });
-    expect(await seqs()).toEqual([]);
+    await say(1);
+    expect((await cleo.api.messages.page({ channelId, limit: 50 })).messages.map((m) => m.seq)).toEqual([5]);
   });
 
   it('cursors move forward only, never past the head, and tell the own devices', async () => {

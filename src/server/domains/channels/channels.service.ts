@@ -126,17 +126,26 @@ async function moveChannel(
   return writeOrder(tx, 'Channel', order);
 }
 
-/** Nothing written before this moment becomes readable by it; a channel that is shared already keeps its own. */
+/**
+ * Nothing written before this moment becomes readable by it, a channel that is shared already keeps its own, and who
+ * joined while it was shared keeps what they could read.
+ */
 async function setHistoryPolicy(
   tx: Tx,
   deps: Deps,
   to: { readonly channelId: ChannelId; readonly historyPolicy: HistoryPolicy },
 ): Promise<void> {
-  const isShared = to.historyPolicy === 'shared';
-  await tx.prisma.channel.updateMany({
-    where: { id: to.channelId, historySharedAt: isShared ? null : { not: null } },
-    data: { historySharedAt: isShared ? new Date(deps.clock.now()) : null },
-  });
+  const now = new Date(deps.clock.now());
+  const shared = { historySharedAt: { not: null }, historySharedUntil: null };
+  if (to.historyPolicy === 'shared') {
+    const data = { historySharedAt: now, historySharedUntil: null };
+    await tx.prisma.channel.updateMany({ where: { id: to.channelId, NOT: shared }, data });
+  } else {
+    await tx.prisma.channel.updateMany({
+      where: { id: to.channelId, ...shared },
+      data: { historySharedUntil: now },
+    });
+  }
 }
 
 export function updateChannel(deps: Deps, actor: Actor, input: ChannelChange): Promise<void> {

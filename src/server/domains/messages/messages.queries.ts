@@ -11,8 +11,10 @@ export function pageOfMessages(
     'messages.page',
     `SELECT ${eventColumns} FROM "ChannelEvent" e
      WHERE e."channelId" = $1::uuid AND e.ordinal < $3::int4
-       AND e."createdAt" >= (SELECT LEAST(min(r."sinceAt"), min(c."historySharedAt")) FROM channel_reader r
-         JOIN "Channel" c ON c.id = r."channelId" WHERE r."channelId" = $1::uuid AND r."accountId" = $2::uuid)
+       AND e."createdAt" >= (SELECT min(LEAST(r."sinceAt", CASE WHEN c."historySharedUntil" IS NULL
+           OR r."sinceAt" <= c."historySharedUntil" THEN c."historySharedAt" END))
+         FROM channel_reader r JOIN "Channel" c ON c.id = r."channelId"
+         WHERE r."channelId" = $1::uuid AND r."accountId" = $2::uuid)
      ORDER BY e.ordinal DESC LIMIT $4::int4`,
     [at.channelId, at.accountId, at.before, at.limit],
   );
