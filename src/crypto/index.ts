@@ -191,7 +191,13 @@ export {
   type EventClass,
   type EventMode,
 } from './envelope.ts';
-export { answerKeyRequest, type Asker, type KeyAnswer, type RequestedChain } from './key-request.ts';
+export {
+  answerKeyRequest,
+  type Asker,
+  type HeldChain,
+  type KeyAnswer,
+  type RequestedChain,
+} from './key-request.ts';
 export {
   decodePairwise,
   encodePairwise,

@@ -3,7 +3,6 @@
 import { type PeerDevice } from './authenticated.ts';
 import { equalBytes } from './bytes.ts';
 import { encodePairwise, type KeyRequestPayload, type WithheldCode } from './pairwise.ts';
-import { type ReceiverChain } from './receiver-chain.ts';
 import { type SenderChain, senderChainPacket, wasReaderAtStart } from './sender-chain.ts';
 
 /** What the answering client knows about the asking device, whose session proved who it is. */
@@ -17,10 +16,20 @@ export interface Asker {
   readonly givenFrom?: number | undefined;
 }
 
-/** The chain asked for: an own one, or somebody else's as this device holds it. */
+/** A chain as this device can hand it on: `chainKey` is that of message `iter`. Holds a secret. */
+export interface HeldChain {
+  readonly channelId: Uint8Array;
+  readonly chainId: Uint8Array;
+  readonly cert: Uint8Array;
+  readonly shareable: boolean;
+  readonly iter: number;
+  readonly chainKey: Uint8Array;
+}
+
+/** The chain asked for: an own one, or one as this device holds it from whomever. */
 export type RequestedChain =
   | { readonly kind: 'owned'; readonly chain: SenderChain | undefined }
-  | { readonly kind: 'held'; readonly chain: ReceiverChain | undefined; readonly ownAid: Uint8Array };
+  | { readonly kind: 'held'; readonly chain: HeldChain | undefined; readonly ownAid: Uint8Array };
 
 /** `packet` goes back over the asker's session; `startIter` is remembered as given. */
 export type KeyAnswer =
@@ -50,7 +59,9 @@ function answerForOwned(request: KeyRequestPayload, asker: Asker, chain: SenderC
   const lowest = own || chain.shareable || wasReaderAtStart(chain, asker.device.aid) ? 0 : asker.givenFrom;
   // somebody who joined since and asks for the next message is entitled to it whatever was given
   if (request.iter < (lowest ?? chain.iter)) return withhold(request, 'not-shareable');
-  return { answer: true, startIter: request.iter, packet: senderChainPacket(chain, request.iter) };
+  // all of a chain that may be shared: who scrolls back need not ask again
+  const startIter = chain.shareable ? 0 : request.iter;
+  return { answer: true, startIter, packet: senderChainPacket(chain, startIter) };
 }
 
 function answerForHeld(

@@ -97,7 +97,9 @@ export function installChain(packet: AuthenticatedPacket, context: InstallContex
   // the owner's word replaces anybody else's; what was seen stays seen
   const { archived, seenIters, seenSeqs, seenLinks } = known;
   const replaced = { ...fresh, archived, seenIters, seenSeqs, seenLinks };
-  return alone(known.origin === 'own' ? withEarlierKeys(replaced, known) : replaced);
+  if (known.origin === 'own') return alone(withEarlierKeys(replaced, known));
+  const others = context.existing.filter((other) => other !== known);
+  return bounded({ ...replaced, archived: false }, others);
 }
 
 /**
@@ -120,7 +122,9 @@ export function installForwardedChain(packet: AuthenticatedPacket, context: Forw
     ? ({ origin: 'own', historyUpTo: null } as const)
     : ({ origin: 'forwarded', historyUpTo: context.historyUpTo } as const);
   const chain = freshChain(context, payload, source);
-  return known ? alone({ ...chain, archived: known.archived }) : bounded(chain, context.existing);
+  if (known) return alone({ ...chain, archived: known.archived });
+  // history takes no live chain's place
+  return bounded({ ...chain, archived: !own }, context.existing);
 }
 
 /**
@@ -135,7 +139,8 @@ export function restoreChain(archive: ChainArchive, context: InstallContext): In
   const known = findChain(existing, cert.chainId);
   if (historyUpTo !== null) {
     ensure(!known && cert.shareable, 'not_allowed', 'forwarded chain is not needed or not shareable');
-    return bounded(freshChain(context, archive, { origin: 'forwarded', historyUpTo }), existing);
+    const chain = freshChain(context, archive, { origin: 'forwarded', historyUpTo });
+    return bounded({ ...chain, archived: true }, existing);
   }
   const fresh = freshChain(context, { startIter, chainKey }, { origin: 'own', historyUpTo: null });
   if (!known) return bounded(fresh, existing);
@@ -275,10 +280,11 @@ function freshChain(
 /** At most five live chains per sender device: the least recently used are archived, the oldest archived ones go. */
 function bounded(chain: ReceiverChain, existing: readonly ReceiverChain[]): Installed {
   const live = leastRecentFirst(existing.filter((other) => !other.archived));
-  const surplus = Math.max(0, live.length + 1 - MAX_CHAINS_PER_SENDER_DEVICE);
+  const [asLive, asArchived] = chain.archived ? [0, 1] : [1, 0];
+  const surplus = Math.max(0, live.length + asLive - MAX_CHAINS_PER_SENDER_DEVICE);
   const archived = live.slice(0, surplus).map((other) => ({ ...other, archived: true }));
   const old = leastRecentFirst(existing.filter((other) => other.archived));
-  const excess = Math.max(0, old.length + archived.length - MAX_ARCHIVED_CHAINS);
+  const excess = Math.max(0, old.length + archived.length + asArchived - MAX_ARCHIVED_CHAINS);
   return { chain, archived, evicted: old.slice(0, excess) };
 }
 

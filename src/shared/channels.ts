@@ -15,6 +15,10 @@ import type { Profile } from './users.ts';
 
 export type ChannelKind = 'text' | 'voice' | 'gallery' | 'dm' | 'group_dm';
 
+/** What somebody who joins later may read: from their joining on, or everything since the channel became shared. */
+const HISTORY_POLICIES = ['since_join', 'shared'] as const;
+export type HistoryPolicy = (typeof HISTORY_POLICIES)[number];
+
 export interface GroupSummary {
   readonly groupId: GroupId;
   readonly name: string;
@@ -33,6 +37,7 @@ export interface ChannelSummary {
   readonly isReadOnly: boolean;
   readonly isArchived: boolean;
   readonly slowModeMs: number;
+  readonly historyPolicy: HistoryPolicy;
   /** Rises when a reader or a reader's device is removed. */
   readonly epoch: number;
   readonly createdAt: number;
@@ -56,6 +61,7 @@ export const channelNameSchema = z
     z.regex(/^[^\s#@/]+$/u),
   );
 const topicSchema = z.string().check(z.trim(), z.maxLength(limits.topicMax));
+const historyPolicySchema = z.enum(HISTORY_POLICIES);
 const positionSchema = z.int().check(z.gte(0), z.lte(10_000));
 
 export const createGroupInput = z.object({ communityId: communityIdSchema, name: groupNameSchema });
@@ -71,6 +77,7 @@ export const createChannelInput = z.object({
   groupId: groupIdSchema,
   name: channelNameSchema,
   topic: z.optional(topicSchema),
+  historyPolicy: z.optional(historyPolicySchema),
 });
 export const updateChannelInput = z.object({
   channelId: channelIdSchema,
@@ -80,6 +87,7 @@ export const updateChannelInput = z.object({
   isReadOnly: z.optional(z.boolean()),
   isArchived: z.optional(z.boolean()),
   slowModeMs: z.optional(z.int().check(z.gte(0), z.lte(limits.slowModeMaxMs))),
+  historyPolicy: z.optional(historyPolicySchema),
 });
 export const channelInput = z.object({ channelId: channelIdSchema });
 

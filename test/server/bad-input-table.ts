@@ -259,7 +259,13 @@ const communities: Record<string, Row> = {
   'groups.update': { input: ({ groupId }) => ({ groupId, name: 'Mine', position: 1 }), foreign: 'not_found' },
   'groups.delete': { input: place('groupId'), foreign: 'not_found' },
   'channels.create': {
-    input: ({ communityId, groupId }) => ({ communityId, groupId, name: 'mine', topic: 'x' }),
+    input: ({ communityId, groupId }) => ({
+      communityId,
+      groupId,
+      name: 'mine',
+      topic: 'x',
+      historyPolicy: 'shared',
+    }),
     foreign: 'not_found',
   },
   'channels.update': {
@@ -271,6 +277,7 @@ const communities: Record<string, Row> = {
       isReadOnly: true,
       isArchived: true,
       slowModeMs: 1000,
+      historyPolicy: 'shared',
     }),
     foreign: 'not_found',
   },

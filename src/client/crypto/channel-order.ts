@@ -12,6 +12,10 @@ export function minEpochAt(channel: ChannelRecord, seq: number): number {
   return epoch;
 }
 
+/** Highest seq that was shown or opened. */
+export const shownUpTo = (channel: ChannelRecord | undefined): number =>
+  Math.max(channel?.headSeq ?? 0, channel?.covered?.to ?? 0);
+
 /** Server time the event may not be older than: that of the newest event seen, when it comes after it. */
 export function minCreatedAt(channel: ChannelRecord, seq: number): number {
   return seq > channel.headSeq ? channel.headAt : 0;

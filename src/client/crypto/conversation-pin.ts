@@ -3,8 +3,10 @@
 import { CryptoError } from '#crypto/index.ts';
 import type { ChannelKind } from '#shared/channels.ts';
 import type { AccountId, ChannelId } from '#shared/ids.ts';
+import { noteReaders } from './channel-order.ts';
 import type { Own } from './engine-core.ts';
-import { keys, type PinRecord } from './records.ts';
+import type { ConversationRef } from './protocol.ts';
+import { keys, type PinRecord, type ReadersRecord } from './records.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
 
 interface Claim {
@@ -32,4 +34,12 @@ export async function requirePinned(unit: UnitOfWork, own: Own, claim: Claim): P
   if (!known) unit.put(key, pin);
   else if (nameOf(known) !== nameOf(pin))
     throw new CryptoError('mismatch', 'another conversation than before');
+}
+
+/** Takes note of who the server says reads a channel. */
+export async function noteReadersOf(unit: UnitOfWork, conversation: ConversationRef): Promise<void> {
+  const key = keys.readers(conversation.channelId);
+  const known = await unit.get<ReadersRecord>(key);
+  const readersNow = noteReaders(known, conversation);
+  if (readersNow !== known) unit.put(key, readersNow);
 }

@@ -31,6 +31,7 @@ import {
   type PinRecord,
   type ReadersRecord,
 } from './records.ts';
+import { isProved, isWrongKey, keepHistory, withinHistory } from './shared-history.ts';
 import { unopenedEvent, unopenedRun, withoutKey, type WaitingEvents } from './unopened.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
 
@@ -230,7 +231,12 @@ export class Decrypting {
     let channel = (await unit.get<ChannelRecord>(keys.channel(channelId))) ?? EMPTY_CHANNEL;
     const isLate = ({ event }: Candidate): boolean => minEpochAt(channel, event.seq) > event.epoch;
     const late = run.filter(isLate).map(({ event }) => failedBy(event.eventId, 'revoked'));
-    const inTime = run.filter((candidate) => !isLate(candidate));
+    const [inTime, beyond] = withinHistory(
+      chain,
+      run.filter((candidate) => !isLate(candidate)),
+    );
+    for (const candidate of beyond)
+      late.push(await unopenedEvent(unit, own, { candidate, waiting: this.#waiting }));
     const first = inTime[0]?.event;
     if (!first) return late;
     const readers = await unit.get<ReadersRecord>(keys.readers(channelId));
@@ -242,7 +248,13 @@ export class Decrypting {
     };
     const incoming = inTime.map((candidate) => candidate.incoming);
     const outcome = ahead.use(() => verifyRun(chain, incoming, context));
+    if (isWrongKey(chain, outcome)) {
+      // Whoever handed it on gave another key than the sender's: as if nobody had.
+      unit.remove(key);
+      return [...late, ...(await unopenedRun(unit, own, { run: inTime, waiting: this.#waiting }))];
+    }
     unit.put(key, outcome.chain);
+    if (isProved(chain, outcome)) await keepHistory(unit, channelId, chain);
     const gaps = missingBefore(outcome.chain, { channel, stubs: stubsOf(input.events) });
     const results = outcome.results.map((result, at): DecryptResult => {
       const { event } = inTime[at]!;

@@ -15,6 +15,8 @@ export const MAX_PARKED_TRIES = 3;
 export const ASK_AGAIN_MS = MINUTE;
 /** … and this often in an hour. */
 export const ASKS_PER_HOUR = 6;
+/** Devices asked at a time for a chain that every reader may hand on; the next time the next ones. */
+export const ASK_DEVICES = 4;
 export const HOUR_MS = 60 * MINUTE;
 /** Epoch boundaries remembered per channel. */
 export const MAX_EPOCHS = 64;

@@ -5,6 +5,7 @@ import {
   createSenderChain,
   findDevice,
   H,
+  idKey,
   liveDevices,
   needsNewChain,
   senderChainPacket,
@@ -19,7 +20,7 @@ import { MAX_OLD_OWN_CHAINS, PACKETS_PER_SEND } from './engine-limits.ts';
 import { trustedPeer, type EngineCore, type Own } from './engine-core.ts';
 import { packetFor, targetsOf, withoutSession, type Target } from './pairwise-link.ts';
 import type { ConversationRef } from './protocol.ts';
-import { keys, type OwnChainRecord } from './records.ts';
+import { keys, type CertRecord, type OwnChainRecord } from './records.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
 
 const deviceListHash = (log: AccountLogState): Uint8Array =>
@@ -31,11 +32,12 @@ const deviceListHash = (log: AccountLogState): Uint8Array =>
  */
 export function isWorn(
   own: Own,
-  use: { record: OwnChainRecord; targets: readonly Target[]; epoch: number; now: number },
+  use: { record: OwnChainRecord; targets: readonly Target[]; conversation: ConversationRef; now: number },
 ): boolean {
-  const { record, targets, epoch, now } = use;
+  const { record, targets, conversation, now } = use;
+  const { epoch, sharesHistory: shareable } = conversation;
   const ownDeviceListHash = deviceListHash(own.log);
-  if (needsNewChain(record.chain, { now, epoch, ownDeviceListHash }) !== null) return true;
+  if (needsNewChain(record.chain, { now, epoch, ownDeviceListHash, shareable }) !== null) return true;
   const present = new Set(targets.map((target) => target.address));
   return Object.keys(record.given).some((address) => !present.has(address));
 }
@@ -63,10 +65,10 @@ export class OwnChains {
     own: Own,
     { conversation, now }: { conversation: ConversationRef; now: number },
   ): Promise<OwnChainRecord> {
-    const { channelId, epoch, readers } = conversation;
+    const { channelId, epoch, readers, sharesHistory = false } = conversation;
     const record = await unit.get<OwnChainRecord>(keys.ownChain(channelId));
     const targets = await targetsOf(unit, own, readers);
-    if (record && !isWorn(own, { record, targets, epoch, now })) return record;
+    if (record && !isWorn(own, { record, targets, conversation, now })) return record;
     if (record) await this.#archive(unit, channelId, record);
     const aids: Uint8Array[] = [];
     for (const accountId of readers) {
@@ -79,12 +81,14 @@ export class OwnChains {
         owner: own.device,
         deviceSecretKey: own.self.secrets.signing.secretKey,
         epoch,
-        shareable: false,
+        shareable: sharesHistory,
         ownDeviceListHash: deviceListHash(own.log),
         readers: aids,
       },
       { rng: this.#core.rng, now },
     );
+    const hash = idKey(chain.certHash);
+    unit.put(keys.cert(hash), { channelId, bytes: chain.cert, hash } satisfies CertRecord);
     await queueOwnChain(unit, chain);
     return { chain, given: {}, owed: {} };
   }
@@ -124,11 +128,12 @@ export class OwnChains {
 }
 
 /**
- * From where a device gets the chain: a device that was there when the chain began gets all of it, however late its
+ * From where a device gets the chain: all of one that may be shared with who joins later; a device that was there when the chain began gets all of it, however late its
  * keys could be reached (it may have published them a moment after a message); others from the first message that was
  * sent while they were readers.
  */
 function startFor({ chain, owed }: OwnChainRecord, { log, deviceId, address }: Target): number {
+  if (chain.shareable) return 0;
   const device = findDevice(log, deviceId);
   const wasThere = device !== null && device.cert.createdAt <= chain.createdAt;
   return wasThere && wasReaderAtStart(chain, log.aid) ? 0 : (owed[address] ?? chain.iter);

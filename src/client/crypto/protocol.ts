@@ -101,6 +101,8 @@ export interface ConversationRef {
   readonly kind: ChannelKind;
   readonly epoch: number;
   readonly devicesVersion: number;
+  /** Whether people who join later may read what is written now; left out: as before. */
+  readonly sharesHistory?: boolean;
   /** Accounts the server says may read. Keys go only to devices certified by their account logs. */
   readonly readers: readonly AccountId[];
 }
@@ -239,12 +241,20 @@ export interface CryptoApi extends BackupApi, PeopleCalls, VaultCalls {
     chainCerts: readonly string[];
     now: number;
   }): Promise<readonly DecryptResult[]>;
-  /** Requests for the chains of messages that could not be opened (≤ 1 per chain and minute, ≤ 6 per hour).
-   *  `missing`: senders' devices without a session; claim, `startSessions`, then ask again. */
+  /** Requests for the chains of messages that could not be opened (≤ 1 per chain and minute, ≤ 6 per hour): to their
+   *  senders, and with `conversation` also to its readers' devices where a chain may be shared.
+   *  `missing`: devices without a session; claim, `startSessions`, then ask again with `hasTriedSessions`.
+   *  `hasMore`: there are devices that were not asked yet. */
   requestKeys(input: {
     channelId: ChannelId;
+    conversation?: ConversationRef;
+    hasTriedSessions?: boolean;
     now: number;
-  }): Promise<{ readonly packets: readonly OutgoingPacket[]; readonly missing: MissingKeys }>;
+  }): Promise<{
+    readonly packets: readonly OutgoingPacket[];
+    readonly missing: MissingKeys;
+    readonly hasMore: boolean;
+  }>;
   /** Answers to peers' requests: the chain from where they may read, or a withheld code. */
   answerRequests(input: { conversation: ConversationRef; now: number }): Promise<readonly OutgoingPacket[]>;
 }

@@ -57,7 +57,9 @@ export async function storeInstalled(
     unit.put(keys.chain(channelId, chain.owner, chain.chainId), chain);
   }
   for (const chain of installed.evicted) unit.remove(keys.chain(channelId, chain.owner, chain.chainId));
-  const { chainId, startIter } = installed.chain;
+  const { chainId, startIter, origin } = installed.chain;
+  // Another member's word ends the asking only when it opened something.
+  if (origin === 'forwarded') return;
   const asked = await unit.get<AskedRecord>(keys.asked(channelId, chainId));
   if (asked && asked.iter >= startIter) unit.remove(keys.asked(channelId, chainId));
 }

@@ -25,10 +25,12 @@ import {
 import type { AccountId, ChannelId } from '#shared/ids.ts';
 import type { MailboxPacket } from '#shared/mailbox.ts';
 import { queueChain, queueDmKey } from './backup-queue.ts';
+import { shownUpTo } from './channel-order.ts';
 import { keepDmKey } from './key-archive.ts';
 import { MAX_PARKED_TRIES, MAX_REQUESTS } from './engine-limits.ts';
 import { codeOf, type EngineCore, type Own } from './engine-core.ts';
 import type { IdentityAlarm, ReceiveReport } from './protocol.ts';
+import { isWanted } from './shared-history.ts';
 import { judgeHeads, makeRoom, raiseFork, storeInstalled, verifiedCert, type WantedLog } from './received.ts';
 import {
   keys,
@@ -220,6 +222,8 @@ export class Receiving {
         const { sender } = opening.result;
         if (asked?.owner.accountId !== opening.peerAccountId) return done;
         if (asked.owner.deviceId !== bytesToUuid(sender.deviceId)) return done;
+        // Others may still have what its sender has lost.
+        if (asked.isShared && payload.code === 'too-old') return done;
         unit.put(keys.withheld(channelId, payload.chainId), payload.code);
         unit.remove(keys.asked(channelId, payload.chainId));
         return { unlocked: channelId };
@@ -250,11 +254,13 @@ export class Receiving {
 
   async #installForwarded(
     unit: UnitOfWork,
-    { own, result, now }: Opening,
+    { own, result, peerAccountId, now }: Opening,
     payload: Extract<PairwisePayload, { kind: 'forwarded-chain' }>,
   ): Promise<Outcome> {
     const parsed = parseChainCert(payload.cert);
     const channelId = bytesToUuid(parsed.channelId) as ChannelId;
+    const isOwn = peerAccountId === own.self.accountId;
+    if (!isOwn && !(await isWanted(unit, { channelId, chainId: parsed.chainId, peerAccountId }))) return done;
     const ownerId = await unit.get<AccountId>(keys.aid(parsed.aid));
     const owner = ownerId && (await unit.get<PeerRecord>(keys.peer(ownerId)));
     const device = owner && findDevice(owner.log, parsed.deviceId);
@@ -268,12 +274,12 @@ export class Receiving {
     });
     const existing = await this.#existing(unit, channelId, cert);
     const channel = await unit.get<ChannelRecord>(keys.channel(channelId));
-    const context = { cert, existing, now, ownAid: own.device.aid, historyUpTo: channel?.headSeq ?? 0 };
+    const context = { cert, existing, now, ownAid: own.device.aid, historyUpTo: shownUpTo(channel) };
     const installed = installForwardedChain(result.packet, context);
     await storeInstalled(unit, channelId, installed);
     const { startIter, chainKey } = payload;
-    const { historyUpTo } = installed.chain;
-    await queueChain(unit, archiveOf(cert, { startIter, chainKey, historyUpTo }));
+    // What another member handed on is kept for good when it opened something, and not before.
+    if (isOwn) await queueChain(unit, archiveOf(cert, { startIter, chainKey, historyUpTo: null }));
     return { unlocked: channelId };
   }
 

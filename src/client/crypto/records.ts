@@ -134,6 +134,8 @@ export interface AskedRecord {
   readonly chainId: Uint8Array;
   readonly iter: number;
   readonly times: readonly number[];
+  /** Its certificate lets every reader hand it on, so every reader's device may be asked. */
+  readonly isShared?: boolean;
 }
 
 /** A list of entries that is being pulled, newest first. */
@@ -244,6 +246,7 @@ export const keys = {
   backupItem: (kind: number, name: Uint8Array) => `backup-queue/${kind}/${idKey(name)}`,
   archivesOf: (channelId: ChannelId, owner: PeerDevice, chainId: Uint8Array) =>
     `archive/${hexOf(channelId)}/${idKey(owner.aid)}/${idKey(owner.deviceId)}/${idKey(chainId)}/`,
+  archivesIn: (channelId: ChannelId) => `archive/${hexOf(channelId)}/`,
   dmArchive: (bucket: string) => `dm-archive/${bucket}`,
   peerNote: (aid: string) => `peer-note/${aid}`,
 } as const;

@@ -14,20 +14,13 @@ import {
 import type { ChannelId, EventId } from '#shared/ids.ts';
 import type { OutgoingPacket } from '#shared/mailbox.ts';
 import { queueDmKey } from './backup-queue.ts';
-import { noteReaders } from './channel-order.ts';
 import { toWire } from './content-bridge.ts';
-import { requirePinned } from './conversation-pin.ts';
+import { noteReadersOf, requirePinned } from './conversation-pin.ts';
 import { trustedPeer, type EngineCore, type Own } from './engine-core.ts';
 import { isWorn, OwnChains, withSession } from './own-chains.ts';
 import { logsToFetch, packetFor, refOf, targetsOf, withoutSession, type Target } from './pairwise-link.ts';
 import type { ConversationRef, CryptoApi, EncryptInput, MissingKeys, SealedMessage } from './protocol.ts';
-import {
-  keys,
-  type OwnChainRecord,
-  type PlainRecord,
-  type ReadersRecord,
-  type SentRecord,
-} from './records.ts';
+import { keys, type OwnChainRecord, type PlainRecord, type SentRecord } from './records.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
 
 type SendCalls = Pick<
@@ -64,10 +57,7 @@ export class Sending implements SendCalls {
   async #meet(unit: UnitOfWork, own: Own, conversation: ConversationRef): Promise<void> {
     const { channelId, kind, readers } = conversation;
     await requirePinned(unit, own, { channelId, kind, members: readers });
-    if (kind === 'dm') return;
-    const known = await unit.get<ReadersRecord>(keys.readers(channelId));
-    const readersNow = noteReaders(known, conversation);
-    if (readersNow !== known) unit.put(keys.readers(channelId), readersNow);
+    if (kind !== 'dm') await noteReadersOf(unit, conversation);
   }
 
   /** Devices that must get something with (or after) the next send. */
@@ -79,7 +69,7 @@ export class Sending implements SendCalls {
     const targets = await targetsOf(unit, own, conversation.readers);
     if (conversation.kind === 'dm') return targets;
     const record = await unit.get<OwnChainRecord>(keys.ownChain(conversation.channelId));
-    if (!record || isWorn(own, { record, targets, epoch: conversation.epoch, now })) return targets;
+    if (!record || isWorn(own, { record, targets, conversation, now })) return targets;
     return targets.filter((target) => !(target.address in record.given));
   }
 
@@ -200,7 +190,7 @@ export class Sending implements SendCalls {
       await this.#meet(unit, own, conversation);
       const record = await unit.get<OwnChainRecord>(keys.ownChain(channelId));
       const targets = await targetsOf(unit, own, conversation.readers);
-      if (!record || isWorn(own, { record, targets, epoch: conversation.epoch, now })) return [];
+      if (!record || isWorn(own, { record, targets, conversation, now })) return [];
       const { given, packets } = await this.#chains.hand(unit, own, { conversation, now, record });
       if (packets.length === 0) return [];
       unit.put(keys.ownChain(channelId), { ...record, given } satisfies OwnChainRecord);

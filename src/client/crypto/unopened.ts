@@ -1,13 +1,21 @@
 // Events there is no key for: why, and whether it can still come (protocol 3.9). Chains that can be asked for are noted.
-import { idKey, toBase64Url, uuidToBytes, type WithheldCode } from '#crypto/index.ts';
+import {
+  findDevice,
+  idKey,
+  parseChainCert,
+  toBase64Url,
+  uuidToBytes,
+  type WithheldCode,
+} from '#crypto/index.ts';
 import type { ChannelId, EventId } from '#shared/ids.ts';
 import type { ChannelEvent } from '#shared/messages.ts';
 import { isRestoring } from './backing-up.ts';
-import { certifiedAt, type Own } from './engine-core.ts';
+import { certifiedAt, codeOf, type Own } from './engine-core.ts';
 import { MAX_PARKED } from './engine-limits.ts';
 import { failed, withheldReasons, type Candidate } from './event-checks.ts';
 import type { DecryptResult } from './protocol.ts';
-import { keys, type AskedRecord, type BackupRecord } from './records.ts';
+import { verifiedCert } from './received.ts';
+import { keys, type AskedRecord, type BackupRecord, type CertRecord, type PeerRecord } from './records.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
 
 /** Event id (hex) → channel, for direct messages whose key is not here yet. */
@@ -24,13 +32,14 @@ const withheldBy = (eventId: EventId, code: WithheldCode): DecryptResult => ({
 export async function withoutKey(
   unit: UnitOfWork,
   own: Own,
-  { event, waiting }: { event: ChannelEvent; waiting: WaitingEvents },
+  { event, waiting, isShared = false }: { event: ChannelEvent; waiting: WaitingEvents; isShared?: boolean },
 ): Promise<DecryptResult> {
   const { eventId } = event;
   const isOwnDevice = event.senderDeviceId === own.self.deviceId;
   if (isOwnDevice || event.createdAt < certifiedAt(own)) {
     const isOpen = !isOwnDevice && isRestoring(await unit.get<BackupRecord>(keys.backup));
-    return isOpen ? { eventId, status: 'pending', reason: 'restoring' } : failed(eventId, 'before_device');
+    if (isOpen) return { eventId, status: 'pending', reason: 'restoring' };
+    if (isOwnDevice || !isShared) return failed(eventId, 'before_device');
   }
   if (waiting.size >= MAX_PARKED) waiting.clear();
   waiting.set(idKey(uuidToBytes(eventId)), event.channelId);
@@ -47,9 +56,30 @@ export async function unopenedEvent(
   const chainId = view.chain!.chainId;
   const code = await unit.get<WithheldCode>(keys.withheld(event.channelId, chainId));
   if (code !== undefined) return withheldBy(event.eventId, code);
-  const result = await withoutKey(unit, own, { event, waiting });
-  if (result.status === 'pending' && result.reason === 'key_missing') await wish(unit, candidate);
+  const isShared = await isShareable(unit, candidate);
+  const result = await withoutKey(unit, own, { event, waiting, isShared });
+  if (result.status === 'pending' && result.reason === 'key_missing') await wish(unit, candidate, isShared);
   return result;
+}
+
+/** Whether the sender signed that this chain may be handed to who joins later (A73). */
+async function isShareable(unit: UnitOfWork, { event, view, incoming }: Candidate): Promise<boolean> {
+  const peer = await unit.get<PeerRecord>(keys.peer(event.senderAccountId));
+  const device = peer && findDevice(peer.log, incoming.sender.deviceId);
+  if (!device) return false;
+  const owner = { ...incoming.sender, devicePublicKey: device.cert.signingPub };
+  const hashes = await unit.get<readonly string[]>(keys.certs(event.channelId, view.chain!.chainId));
+  for (const hash of hashes ?? []) {
+    const record = await unit.get<CertRecord>(keys.cert(hash));
+    if (!record || !parseChainCert(record.bytes).shareable) continue;
+    try {
+      await verifiedCert(unit, record, owner);
+      return true;
+    } catch (error) {
+      codeOf(error); // another's certificate, or one that was changed
+    }
+  }
+  return false;
 }
 
 /** Events of a chain that is not here: its certificate is fetched first, for what is said about it depends on it. */
@@ -75,12 +105,12 @@ export async function unopenedRun(
   return results;
 }
 
-/** Notes the lowest position of a chain to ask its owner for. */
-async function wish(unit: UnitOfWork, { event, view }: Candidate): Promise<void> {
+/** Notes the lowest position of a chain to ask for. */
+async function wish(unit: UnitOfWork, { event, view }: Candidate, isShared: boolean): Promise<void> {
   const { chainId, iter } = view.chain!;
   const key = keys.asked(event.channelId, chainId);
   const asked = await unit.get<AskedRecord>(key);
   if (asked && asked.iter <= iter) return;
   const owner = { accountId: event.senderAccountId, deviceId: event.senderDeviceId };
-  unit.put(key, { owner, chainId, iter, times: asked?.times ?? [] } satisfies AskedRecord);
+  unit.put(key, { owner, chainId, iter, times: asked?.times ?? [], isShared } satisfies AskedRecord);
 }

@@ -84,6 +84,7 @@ export class Keys {
       kind: channel.kind,
       epoch: readers.epoch,
       devicesVersion: readers.devicesVersion,
+      sharesHistory: channel.historyPolicy === 'shared',
       readers: structure.membersOf(channelId) ?? readers.accountIds,
     };
   }
@@ -215,14 +216,22 @@ export class Keys {
     }
   }
 
-  /** Asks senders for chains whose messages could not be opened. */
-  async requestKeys(channelId: ChannelId): Promise<void> {
-    if (!this.#isLeader) return;
+  /**
+   * Asks for chains whose messages could not be opened: their senders and, where history is shared, other readers.
+   * True when there are more to ask, later.
+   */
+  async requestKeys(channelId: ChannelId): Promise<boolean> {
+    if (!this.#isLeader) return false;
     const { crypto, now } = this.#options;
-    const first = await crypto.requestKeys({ channelId, now: now() });
+    const conversation = await this.conversation(channelId);
+    await this.refreshLogs(conversation.readers.map((accountId) => ({ accountId })));
+    const first = await crypto.requestKeys({ channelId, conversation, now: now() });
     await this.#post(first.packets);
-    if (first.missing.bundles.length === 0) return;
+    if (first.missing.bundles.length === 0) return first.hasMore;
     await this.#openSessions(first.missing.bundles);
-    await this.#post((await crypto.requestKeys({ channelId, now: now() })).packets);
+    const input = { channelId, conversation, hasTriedSessions: true, now: now() };
+    const second = await crypto.requestKeys(input);
+    await this.#post(second.packets);
+    return first.hasMore || second.hasMore;
   }
 }

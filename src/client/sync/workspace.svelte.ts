@@ -43,7 +43,7 @@ export class Workspace {
   readonly #crypto: CryptoClient;
   readonly #asking = new Asking(async (channelId) => {
     await this.#logs.get(channelId)?.retryPending();
-    await this.keys.requestKeys(channelId).catch(() => undefined);
+    return this.keys.requestKeys(channelId).catch(() => false);
   });
   /** Server time minus local time, ms. */
   #skew = 0;

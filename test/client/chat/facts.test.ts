@@ -23,6 +23,7 @@ const channel: ChannelSummary = {
   isReadOnly: false,
   isArchived: false,
   slowModeMs: 0,
+  historyPolicy: 'since_join',
   epoch: 1,
   createdAt: 0,
 };

@@ -60,7 +60,15 @@ function bootstrap(): Bootstrap {
     name: 'general',
     topic: '',
   } as const;
-  const flags = { position: 0, isReadOnly: false, isArchived: false, slowModeMs: 0, epoch: 1, createdAt: 0 };
+  const flags = {
+    position: 0,
+    isReadOnly: false,
+    isArchived: false,
+    slowModeMs: 0,
+    historyPolicy: 'since_join' as const,
+    epoch: 1,
+    createdAt: 0,
+  };
   const structure = {
     ...{ communityId, version: 1, name: 'Workshop', description: '', ownerId: ben, memberCount: 2 },
     ...{ groups: [], channels: [{ ...channel, ...flags }], overrides: [] },

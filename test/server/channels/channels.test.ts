@@ -86,6 +86,28 @@ describe('channels', () => {
     ]);
   });
 
+  it('tell newcomers what they may read', async () => {
+    const { communityId, groupId, channelId } = world;
+    const policyOf = async (id: ChannelId) =>
+      (await structure(plain)).channels.find((c) => c.channelId === id)?.historyPolicy;
+    expect(await policyOf(channelId)).toBe('since_join');
+    const made = await staff.api.channels.create({
+      communityId,
+      groupId,
+      name: 'open',
+      historyPolicy: 'shared',
+    });
+    expect(made.historyPolicy).toBe('shared');
+    expect(await policyOf(made.channelId)).toBe('shared');
+    events.clear();
+    await staff.api.channels.update({ channelId, historyPolicy: 'shared' });
+    expect(events.of('channel.changed')).toMatchObject([{ event: { channel: { historyPolicy: 'shared' } } }]);
+    await staff.api.channels.update({ channelId, topic: 'still' });
+    expect(await policyOf(channelId)).toBe('shared');
+    await staff.api.channels.update({ channelId, historyPolicy: 'since_join' });
+    expect(await policyOf(channelId)).toBe('since_join');
+  });
+
   it('are deleted with their log; sockets leave before it is told', async () => {
     const { communityId, channelId } = world;
     const accountId = plain.accountId;

@@ -80,6 +80,8 @@ describe('old state + events = fresh state', () => {
     await replay.settle();
     await staff.api.channels.update({ channelId: first.channelId, isArchived: true, isReadOnly: true });
     await replay.settle();
+    await staff.api.channels.update({ channelId: first.channelId, historyPolicy: 'shared' });
+    await replay.settle();
     await staff.api.groups.update({ groupId: group.groupId, position: 0, name: 'First' });
     await replay.settle();
     await staff.api.channels.delete({ channelId: first.channelId });

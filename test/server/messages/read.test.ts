@@ -102,6 +102,34 @@ describe('reading a channel log', () => {
     expect([lastSeq, lastOrdinal, readSeq, readOrdinal]).toEqual([5, 5, 3, 3]);
   });
 
+  it('a newcomer pages back to where the channel became shared, and no further', async () => {
+    await say(2);
+    test.clock.advance(1000);
+    await ada.api.channels.update({ channelId, historyPolicy: 'shared' });
+    await say(2);
+    test.clock.advance(1000);
+    const ben = await joinAsBen();
+    const seqs = async (): Promise<number[]> =>
+      (await ben.api.messages.page({ channelId, limit: 50 })).messages.map((m) => m.seq);
+    expect(await seqs()).toEqual([3, 4]);
+    // said again it shares nothing older, and who was there reads all of it anyway
+    await ada.api.channels.update({ channelId, historyPolicy: 'shared' });
+    expect(await seqs()).toEqual([3, 4]);
+    expect((await ada.api.messages.page({ channelId, limit: 50 })).messages).toHaveLength(4);
+    const { heads } = await ben.api.live.bootstrap({ known: [] });
+    expect(heads.find(([id]) => id === channelId)!.slice(4, 6)).toEqual([4, 4]);
+    // over: who came while it was shared keeps it, who comes now reads from now on
+    await ada.api.channels.update({ channelId, historyPolicy: 'since_join' });
+    expect(await seqs()).toEqual([3, 4]);
+    test.clock.advance(1000);
+    const cleo = await joinAsBen();
+    test.clock.advance(1000);
+    expect((await cleo.api.messages.page({ channelId, limit: 50 })).messages).toEqual([]);
+    await ada.api.channels.update({ channelId, historyPolicy: 'shared' });
+    await say(1);
+    expect((await cleo.api.messages.page({ channelId, limit: 50 })).messages.map((m) => m.seq)).toEqual([5]);
+  });
+
   it('cursors move forward only, never past the head, and tell the own devices', async () => {
     await say(3);
     const ben = await joinAsBen();

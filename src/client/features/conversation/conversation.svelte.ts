@@ -55,6 +55,11 @@ export class Conversation {
     return other ? (this.workspace.people.profile(other.accountId) ?? other) : null;
   }
 
+  /** Whether people who join later read what was written before. */
+  get sharesHistory(): boolean {
+    return this.channel?.historyPolicy === 'shared';
+  }
+
   get name(): string {
     return this.partner ? personName(this.partner) : (this.channel?.name ?? '');
   }

@@ -2,6 +2,7 @@
 import { failureOf } from '#client/api/errors.ts';
 import type { Chat } from '#client/features/conversation/chat.svelte.ts';
 import { failureWords } from '#client/features/conversation/failure-words.ts';
+import type { HistoryPolicy } from '#shared/channels.ts';
 import type { CommunityStructure } from '#shared/communities.ts';
 import type { ChannelId, CommunityId, GroupId } from '#shared/ids.ts';
 
@@ -65,7 +66,7 @@ export class CommunityMenu {
 
   makeChannel(
     communityId: CommunityId,
-    input: { groupId: GroupId; name: string; topic: string },
+    input: { groupId: GroupId; name: string; topic: string; historyPolicy: HistoryPolicy },
   ): Promise<Outcome<ChannelId>> {
     return this.#do(async () => {
       const topic = input.topic.trim();
@@ -73,6 +74,7 @@ export class CommunityMenu {
         communityId,
         groupId: input.groupId,
         name: channelNameOf(input.name),
+        historyPolicy: input.historyPolicy,
         ...(topic === '' ? {} : { topic }),
       });
       this.newChannelIn = null;

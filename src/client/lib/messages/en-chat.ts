@@ -84,6 +84,17 @@ export const enChat = {
   'chat.imageAsText': 'image: {text}',
   'chat.unknownPerson': 'someone',
 
+  'history.legend': 'People who join later',
+  'history.sinceJoin': 'Read from when they joined',
+  'history.sinceJoinChoice': 'What was written before stays with those who were here.',
+  'history.shared': 'Read what was written before',
+  'history.sharedChoice': 'Everyone here hands on the keys, so think of it as written for people to come.',
+  'history.sinceJoinStart':
+    'Everyone reads from when they joined; what was written before stays with those who were here.',
+  'history.sharedStart': 'People who join later can read what was written before.',
+  'history.sinceJoinReaders': 'People who join later read from when they joined.',
+  'history.sharedReaders': 'People who join later can read what was written before.',
+
   'locked.title': 'This message can’t be opened here yet',
   'locked.noKey': '{name}’s device hasn’t sent the key for it. It opens by itself when the key arrives.',
   'locked.asked': 'We asked {name}’s devices for the key.',

@@ -1,6 +1,6 @@
 // Rows every structural change starts from: the community's lock and version, and what belongs to it.
 import type { Queryable } from '#server/platform/db.ts';
-import type { ChannelKind, ChannelSummary, GroupSummary } from '#shared/channels.ts';
+import type { ChannelKind, ChannelSummary, GroupSummary, HistoryPolicy } from '#shared/channels.ts';
 import type { AccountId, ChannelId, CommunityId, GroupId, RoleId } from '#shared/ids.ts';
 import type { OverrideSummary } from '#shared/roles.ts';
 
@@ -59,12 +59,16 @@ export interface ChannelRow {
   readonly isReadOnly: boolean;
   readonly isArchived: boolean;
   readonly slowModeMs: number;
+  readonly historyPolicy: HistoryPolicy;
   readonly epoch: number;
   readonly createdAt: Date;
   readonly audience: 'community' | 'restricted';
 }
 export const channelColumns = `c.id AS "channelId", c."communityId", c."groupId", c.kind, c.name, c.topic, c.position,
-  c."isReadOnly", c."archivedAt" IS NOT NULL AS "isArchived", c."slowModeMs", c.epoch, c."createdAt", c.audience`;
+  c."isReadOnly", c."archivedAt" IS NOT NULL AS "isArchived", c."slowModeMs",
+  CASE WHEN c."historySharedAt" IS NOT NULL AND c."historySharedUntil" IS NULL THEN 'shared' ELSE 'since_join' END
+    AS "historyPolicy",
+  c.epoch, c."createdAt", c.audience`;
 
 /** What clients are told of a channel. */
 export const channelSummaryOf = ({ audience: _, createdAt, ...row }: ChannelRow): ChannelSummary => ({

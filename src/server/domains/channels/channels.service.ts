@@ -4,7 +4,7 @@ import type { Actor, Deps } from '#server/deps.ts';
 import { requireDiskRoom } from '#server/disk-room.ts';
 import { uuidv7 } from '#server/platform/ids.ts';
 import { transaction, type Tx } from '#server/platform/transaction.ts';
-import type { ChannelReaders, ChannelSummary } from '#shared/channels.ts';
+import type { ChannelReaders, ChannelSummary, HistoryPolicy } from '#shared/channels.ts';
 import { AppError, notFound } from '#shared/errors.ts';
 import type { LiveEvent } from '#shared/events.ts';
 import type { AccountId, ChannelId, CommunityId, GroupId } from '#shared/ids.ts';
@@ -46,12 +46,16 @@ async function publishChannels(
   });
 }
 
-async function insertChannel(
-  tx: Tx,
-  deps: Deps,
-  input: { communityId: CommunityId; groupId: GroupId; name: string; topic?: string | undefined },
-): Promise<ChannelId> {
-  const { communityId, groupId, name, topic = '' } = input;
+interface NewChannel {
+  readonly communityId: CommunityId;
+  readonly groupId: GroupId;
+  readonly name: string;
+  readonly topic?: string | undefined;
+  readonly historyPolicy?: HistoryPolicy | undefined;
+}
+
+async function insertChannel(tx: Tx, deps: Deps, input: NewChannel): Promise<ChannelId> {
+  const { communityId, groupId, name, topic = '', historyPolicy } = input;
   const places = await listPlaces(tx, communityId);
   if (places.length >= limits.channelsPerCommunity) {
     const max = limits.channelsPerCommunity;
@@ -59,6 +63,7 @@ async function insertChannel(
   }
   const channelId = uuidv7(deps.clock) as ChannelId;
   const position = places.filter((place) => place.groupId === groupId).length;
+  const createdAt = new Date(deps.clock.now());
   await tx.prisma.channel.create({
     data: {
       id: channelId,
@@ -69,23 +74,15 @@ async function insertChannel(
       topic,
       position,
       audience: 'restricted',
-      createdAt: new Date(deps.clock.now()),
+      createdAt,
+      historySharedAt: historyPolicy === 'shared' ? createdAt : null,
     },
   });
   return channelId;
 }
 
 /** A channel is born with nobody in it; its group's overrides and the roles say who comes in. */
-export function createChannel(
-  deps: Deps,
-  actor: Actor,
-  input: {
-    readonly communityId: CommunityId;
-    readonly groupId: GroupId;
-    readonly name: string;
-    readonly topic?: string | undefined;
-  },
-): Promise<ChannelSummary> {
+export function createChannel(deps: Deps, actor: Actor, input: NewChannel): Promise<ChannelSummary> {
   const { communityId, groupId } = input;
   return transaction(deps.db, async (tx) => {
     await lockCommunity(tx, communityId);
@@ -111,6 +108,7 @@ interface ChannelChange {
   readonly isReadOnly?: boolean | undefined;
   readonly isArchived?: boolean | undefined;
   readonly slowModeMs?: number | undefined;
+  readonly historyPolicy?: HistoryPolicy | undefined;
 }
 
 /** Moves a channel among its siblings; returns those that moved. */
@@ -128,8 +126,30 @@ async function moveChannel(
   return writeOrder(tx, 'Channel', order);
 }
 
+/**
+ * Nothing written before this moment becomes readable by it, a channel that is shared already keeps its own, and who
+ * joined while it was shared keeps what they could read.
+ */
+async function setHistoryPolicy(
+  tx: Tx,
+  deps: Deps,
+  to: { readonly channelId: ChannelId; readonly historyPolicy: HistoryPolicy },
+): Promise<void> {
+  const now = new Date(deps.clock.now());
+  const shared = { historySharedAt: { not: null }, historySharedUntil: null };
+  if (to.historyPolicy === 'shared') {
+    const data = { historySharedAt: now, historySharedUntil: null };
+    await tx.prisma.channel.updateMany({ where: { id: to.channelId, NOT: shared }, data });
+  } else {
+    await tx.prisma.channel.updateMany({
+      where: { id: to.channelId, ...shared },
+      data: { historySharedUntil: now },
+    });
+  }
+}
+
 export function updateChannel(deps: Deps, actor: Actor, input: ChannelChange): Promise<void> {
-  const { channelId, position, isArchived, name, topic, isReadOnly, slowModeMs } = input;
+  const { channelId, position, isArchived, name, topic, isReadOnly, slowModeMs, historyPolicy } = input;
   return transaction(deps.db, async (tx) => {
     const { communityId } = await lockCommunity(tx, await communityOfChannel(tx, channelId));
     await requireAction(tx, actor, 'channel.manage', { communityId, channelId });
@@ -144,6 +164,7 @@ export function updateChannel(deps: Deps, actor: Actor, input: ChannelChange): P
         ...(isArchived !== undefined && { archivedAt }),
       },
     });
+    if (historyPolicy !== undefined) await setHistoryPolicy(tx, deps, { channelId, historyPolicy });
     const moved = position === undefined ? [] : await moveChannel(tx, communityId, { channelId, position });
     const community = await raiseVersion(tx, communityId);
     await publishChannels(tx, deps, { community, channelIds: [...new Set([channelId, ...moved])] });

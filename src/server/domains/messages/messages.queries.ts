@@ -2,7 +2,7 @@
 import type { Queryable } from '../../platform/db.ts';
 import { eventColumns, type EventRow } from './event-rows.ts';
 
-/** Newest-first page of class message by ordinal, not older than the reader's `sinceAt`. */
+/** Newest-first page of class message by ordinal, not older than the reader's `sinceAt` or shared history. */
 export function pageOfMessages(
   q: Queryable,
   at: { channelId: string; accountId: string; before: number; limit: number },
@@ -11,7 +11,9 @@ export function pageOfMessages(
     'messages.page',
     `SELECT ${eventColumns} FROM "ChannelEvent" e
      WHERE e."channelId" = $1::uuid AND e.ordinal < $3::int4
-       AND e."createdAt" >= (SELECT min(r."sinceAt") FROM channel_reader r
+       AND e."createdAt" >= (SELECT min(LEAST(r."sinceAt", CASE WHEN c."historySharedUntil" IS NULL
+           OR r."sinceAt" <= c."historySharedUntil" THEN c."historySharedAt" END))
+         FROM channel_reader r JOIN "Channel" c ON c.id = r."channelId"
          WHERE r."channelId" = $1::uuid AND r."accountId" = $2::uuid)
      ORDER BY e.ordinal DESC LIMIT $4::int4`,
     [at.channelId, at.accountId, at.before, at.limit],

@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "Channel" ADD COLUMN     "historySharedAt" TIMESTAMPTZ(3);
