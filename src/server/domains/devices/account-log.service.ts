@@ -147,7 +147,12 @@ async function isRepeat(
 export async function appendLog(
   deps: Deps,
   actor: Actor,
-  input: { readonly entry: string; readonly label?: string | undefined },
+  input: {
+    readonly entry: string;
+    readonly label?: string | undefined;
+    /** What is stored with the entry or not at all. */
+    readonly inSame?: (tx: Tx) => Promise<void>;
+  },
 ): Promise<void> {
   const { accountId } = actor;
   const bytes = decodeBytes(input.entry);
@@ -164,6 +169,7 @@ export async function appendLog(
     if (head !== known.headSeq) throw conflict('account_log');
     await storeEntry(tx, deps, { accountId, entry, bytes, state, label: input.label ?? defaultLabel });
     await announce(tx, deps, { accountId, op: entry.body.op });
+    await input.inSame?.(tx);
   });
 }
 

@@ -14,7 +14,7 @@ import { transaction } from '#server/platform/transaction.ts';
 import { decodeBytes, encodeBytes, requireProof } from '#server/proof.ts';
 import type { AttachChallenge } from '#shared/devices.ts';
 import { AppError, notFound } from '#shared/errors.ts';
-import type { DeviceId } from '#shared/ids.ts';
+import type { DeviceId, DeviceRef } from '#shared/ids.ts';
 import {
   findDeviceRow,
   findLogEntry,
@@ -43,10 +43,15 @@ export async function loadCert(q: Queryable, device: DeviceRow): Promise<DeviceC
 }
 
 /** A live device of this account; anything else is `not_found`. */
-export async function requireOwnDevice(q: Queryable, actor: Actor, deviceId: DeviceId): Promise<DeviceRow> {
-  const device = await findDeviceRow(q, deviceId);
-  if (!device || device.accountId !== actor.accountId || device.isRevoked) throw notFound();
+export async function requireLiveDevice(q: Queryable, ref: DeviceRef): Promise<DeviceRow> {
+  const device = await findDeviceRow(q, ref.deviceId);
+  if (!device || device.accountId !== ref.accountId || device.isRevoked) throw notFound();
   return device;
+}
+
+/** A live device of one's own; anything else is `not_found`. */
+export function requireOwnDevice(q: Queryable, actor: Actor, deviceId: DeviceId): Promise<DeviceRow> {
+  return requireLiveDevice(q, { accountId: actor.accountId, deviceId });
 }
 
 /**
