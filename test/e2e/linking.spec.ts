@@ -91,6 +91,7 @@ test('link by text and by picture, read the history, remove one from the other',
       .setInputFiles({ name: 'code.png', mimeType: 'image/png', buffer: fresh });
     await confirm(laptop, phone);
     await phone.goto(communityUrl);
+    await phone.getByRole('link', { name: 'general' }).click();
     await sees(phone, 'Before any of it', SLOW_MS);
   });
 
@@ -99,6 +100,7 @@ test('link by text and by picture, read the history, remove one from the other',
     await expect(devices(desk)).toHaveCount(3);
     await expect(devices(desk).filter({ hasText: 'First device' })).toHaveCount(1);
     await expect(devices(desk).filter({ hasText: 'Added by' })).toHaveCount(2);
+    await expect(devices(desk).filter({ hasText: / on Linux/ })).toHaveCount(3);
     await expectAccessible(desk, 'devices');
     await devices(desk)
       .nth(1)

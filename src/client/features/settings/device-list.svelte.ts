@@ -47,6 +47,11 @@ export class DeviceList {
       .toSorted((a, b) => rank(b) - rank(a));
   }
 
+  /** How many devices the log has that came after the names were fetched. */
+  get unnamed(): number {
+    return (this.devices ?? []).filter(({ deviceId }) => !this.#summaries.has(deviceId)).length;
+  }
+
   get failure(): CallFailure | null {
     return this.#failure;
   }
