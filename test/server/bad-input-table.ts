@@ -235,10 +235,20 @@ const keys: Record<string, Row> = {
   },
 };
 
+const ownDevice: Row = {
+  input: ({ ada }) => ({ deviceId: ada.deviceId, label: 'Phone' }),
+  foreign: 'not_found',
+  refused: ({ ada }) => [
+    { deviceId: ada.deviceId, label: '' },
+    { deviceId: ada.deviceId, label: 'x'.repeat(65) },
+  ],
+};
+
 const parcel = { mailboxId: bytes(16), parcel: bytes(100) };
 const tooLong = { ...parcel, parcel: bytes(4097) };
 
 const links: Record<string, Row> = {
+  'devices.rename': ownDevice,
   // Another mailbox than the rows below ask for: it may be opened.
   'links.open': { input: () => ({ mailboxId: `A${bytes(16).slice(1)}` }) },
   'links.read': { input: () => ({ mailboxId: bytes(16) }), foreign: 'not_found' },

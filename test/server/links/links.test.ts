@@ -225,3 +225,28 @@ describe('it refuses', () => {
     await nobody().links.open({ mailboxId });
   });
 });
+
+describe('devices.rename', () => {
+  const labels = async (): Promise<(string | undefined)[]> => {
+    const [own] = await ada.api.devices.logs({ accounts: [{ accountId: ada.accountId, fromSeq: 0 }] });
+    return own?.devices.map((device) => device.label) ?? [];
+  };
+
+  it('names a device of one’s own, and no other', async () => {
+    await ada.api.devices.rename({ deviceId: ada.deviceId, label: '  Desk  ' });
+    expect(await labels()).toEqual(['Desk']);
+    const { deviceId } = ada;
+    expect(await refusal(bob.api.devices.rename({ deviceId, label: 'Mine' }))).toEqual({ code: 'not_found' });
+    expect(await labels()).toEqual(['Desk']);
+  });
+
+  it('names no device that is removed', async () => {
+    const { deviceId, entry } = makeSecondDevice(ada);
+    await ada.api.devices.append({ entry: toBase64Url(entry) });
+    const state = extendAccountLog(ada.state, [entry]);
+    const target = { deviceId: uuidToBytes(deviceId), reason: 'lost' } as const;
+    const revoke = createRevokeDevice(state, target, { kind: 'root', secretKey: ada.root.secretKey });
+    await ada.api.devices.append({ entry: toBase64Url(revoke) });
+    expect(await refusal(ada.api.devices.rename({ deviceId, label: 'Gone' }))).toEqual({ code: 'not_found' });
+  });
+});

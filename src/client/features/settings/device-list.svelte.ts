@@ -78,6 +78,17 @@ export class DeviceList {
     }
   }
 
+  /** Gives a device another name. Answers why not; null when it has it. */
+  async rename(deviceId: DeviceId, label: string): Promise<CallFailure | null> {
+    try {
+      await this.#workspace.api.devices.rename.mutate({ deviceId, label });
+    } catch (error) {
+      return failureOf(error);
+    }
+    await this.load();
+    return null;
+  }
+
   /** Takes a device off the account for good. Answers whether it is off. */
   async remove(deviceId: DeviceId): Promise<boolean> {
     if (this.#removing !== null) return false;

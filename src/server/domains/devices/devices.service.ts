@@ -21,6 +21,7 @@ import {
   lockAttachment,
   storeAttachment,
   storeChallenge,
+  storeLabel,
   touchDeviceRows,
   type DeviceRow,
 } from './devices.queries.ts';
@@ -78,6 +79,18 @@ export function attachDevice(
     requireProof('attach', () => verifyAttach(cert, request, signature));
     await storeAttachment(tx, actor.sessionId, device.id);
     await touchDeviceRows(tx, [device.id], new Date(deps.clock.now()));
+  });
+}
+
+/** Gives a live device of one's own another name. Throws `not_found`. */
+export function renameDevice(
+  deps: Deps,
+  actor: Actor,
+  input: { readonly deviceId: DeviceId; readonly label: string },
+): Promise<void> {
+  return transaction(deps.db, async (tx) => {
+    await requireOwnDevice(tx, actor, input.deviceId);
+    await storeLabel(tx, input.deviceId, input.label);
   });
 }
 
