@@ -26,8 +26,9 @@ const PUBLIC = [
 
 /** What a stolen session must not do: fresh proof of the person is asked for, always or for some inputs. */
 const SENSITIVE: Readonly<Record<string, 'always' | 'sometimes'>> = {
-  /** All entries but revocations: certifying a device gives it everything the account has. */
+  /** Entries that add a device: certifying one gives it everything the account has. */
   'devices.append': 'sometimes',
+  'links.approve': 'always',
   'account.changePassword': 'always',
   'account.changeRecovery': 'always',
   'factors.beginTotp': 'always',

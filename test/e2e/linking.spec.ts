@@ -4,7 +4,7 @@ import type { Locator, Page } from '@playwright/test';
 import { expectAccessible } from './support/accessible.ts';
 import { field, say, sees } from './support/chat.ts';
 import { expect, test } from './support/journey.ts';
-import { setUpOwner } from './support/people.ts';
+import { ada, setUpOwner } from './support/people.ts';
 import type { TestServer } from './support/server.ts';
 
 const SLOW_MS = 60_000;
@@ -29,11 +29,16 @@ async function openReader(page: Page, server: TestServer): Promise<void> {
 }
 
 /** Both show the same two pictures; the first one confirms, and the second is in. */
-async function confirm(first: Page, second: Page): Promise<void> {
+async function confirm(first: Page, second: Page, password?: string): Promise<void> {
   await expect(pictures(second)).toBeVisible({ timeout: SLOW_MS });
   await expect(pictures(first)).toBeVisible({ timeout: SLOW_MS });
   expect(await pictures(first).textContent()).toBe(await pictures(second).textContent());
   await button(first, 'They match, link it').click();
+  if (password !== undefined) {
+    // Nobody has proved to be Ada on a browser that was only linked.
+    await first.getByLabel('Password', { exact: true }).fill(password);
+    await button(first, 'Confirm').click();
+  }
   await expect(dialog(first).getByText('It is logging in now')).toBeVisible({ timeout: SLOW_MS });
   await button(first, 'Done').click();
   await second.waitForURL(/\/(c|dm)(\/|$)/, { timeout: SLOW_MS });
@@ -89,7 +94,7 @@ test('link by text and by picture, read the history, remove one from the other',
     await dialog(laptop)
       .locator('input[type=file]')
       .setInputFiles({ name: 'code.png', mimeType: 'image/png', buffer: fresh });
-    await confirm(laptop, phone);
+    await confirm(laptop, phone, ada.password);
     await phone.goto(communityUrl);
     await phone.getByRole('link', { name: 'general' }).click();
     await sees(phone, 'Before any of it', SLOW_MS);

@@ -3,6 +3,7 @@ import { expect, vi } from 'vitest';
 import type { Content, Draft } from '#client/crypto/protocol.ts';
 import { DeviceLink } from '#client/features/linking/device-link.svelte.ts';
 import { NewLink } from '#client/features/linking/new-device.svelte.ts';
+import { Reauthentication } from '#client/features/session/reauthentication.svelte.ts';
 import type { Session } from '#client/features/session/session.svelte.ts';
 import { uuidv7 } from '#client/lib/uuidv7.ts';
 import type { Api } from '#client/api/trpc.ts';
@@ -100,7 +101,7 @@ export class Town {
       const fresh = new NewLink(tab);
       const entered = fresh.run();
       await eventually(() => expect(fresh.step).toBe('shown'));
-      const link = new DeviceLink(old);
+      const link = new DeviceLink(old, new Reauthentication());
       await link.take(` ${fresh.code}\n`);
       expect(link.step).toBe('review');
       await eventually(() => expect(fresh.echo).toEqual(link.echo));

@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DeviceLink } from '#client/features/linking/device-link.svelte.ts';
 import { NewLink } from '#client/features/linking/new-device.svelte.ts';
+import { Reauthentication } from '#client/features/session/reauthentication.svelte.ts';
 import { DeviceList } from '#client/features/settings/device-list.svelte.ts';
 import type { Workspace } from '#client/sync/workspace.svelte.ts';
 import type { ChannelId } from '#shared/ids.ts';
@@ -50,7 +51,7 @@ describe('linking', () => {
 
   it('shows both the same pictures, and ends on both when they differ', async () => {
     const { fresh, entered } = await shownCode();
-    const link = new DeviceLink(ada);
+    const link = new DeviceLink(ada, new Reauthentication());
     await link.take(fresh.code);
     await eventually(() => expect(fresh.step).toBe('compare'));
     expect(link.echo).toEqual(fresh.echo);
@@ -62,18 +63,21 @@ describe('linking', () => {
 
   it('takes no code twice, none that was given up, and none that is none', async () => {
     const { fresh } = await shownCode();
-    const [first, second] = [new DeviceLink(ada), new DeviceLink(ben)];
+    const [first, second] = [
+      new DeviceLink(ada, new Reauthentication()),
+      new DeviceLink(ben, new Reauthentication()),
+    ];
     await first.take(fresh.code);
     await second.take(fresh.code);
     expect(second.refusal).toBe('used');
     first.stop();
     fresh.stop();
     await eventually(async () => {
-      const late = new DeviceLink(ada);
+      const late = new DeviceLink(ada, new Reauthentication());
       await late.take(fresh.code);
       expect(late.refusal).toBe('ran_out');
     });
-    const wrong = new DeviceLink(ada);
+    const wrong = new DeviceLink(ada, new Reauthentication());
     await wrong.take('https://example.org/');
     expect(wrong.refusal).toBe('not_a_code');
     expect(wrong.step).toBe('read');
@@ -90,7 +94,7 @@ describe('linking', () => {
       return { mailboxId, meeting: meeting.slice(0, at) + other + meeting.slice(at + 1) };
     };
     const between = { api, backup, keys, structure, crypto: { linkMeet } } as unknown as Workspace;
-    const link = new DeviceLink(between);
+    const link = new DeviceLink(between, new Reauthentication());
     const reading = link.take(fresh.code);
     expect(await entered).toBe(false);
     expect(fresh.step).toBe('foreign');

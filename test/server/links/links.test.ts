@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import {
   createAddDevice,
+  createBackupHead,
   createRevokeDevice,
   extendAccountLog,
   systemRng,
@@ -114,6 +115,36 @@ describe('the relay', () => {
     const before = await countRows(db);
     await ada.api.links.approve(input);
     expect(await countRows(db)).toEqual(before);
+  });
+});
+
+describe('fresh proof of the person', () => {
+  it('is asked for before a device is let in, and a log-in by linking is none', async () => {
+    const { mailboxId } = await asked(ada);
+    const first = approval(ada, mailboxId);
+    await ada.api.links.approve(first.input);
+    const { accountId, sessionId } = await nobody().auth.claimLink({ mailboxId, claim: first.claim });
+    // Else one proof would let in any number of devices, each by the one before.
+    const linked = caller(world.deps, { accountId, sessionId, deviceId: first.deviceId });
+    const next = await asked(bob);
+    expect(await refusal(linked.links.approve(approval(ada, next.mailboxId).input))).toEqual({
+      code: 'reauthentication_required',
+    });
+    world.clock.advance(limits.freshMs);
+    const late = await asked(bob);
+    expect(await refusal(bob.api.links.approve(approval(bob, late.mailboxId).input))).toEqual({
+      code: 'reauthentication_required',
+    });
+    await bob.api.auth.reauthenticate({ kind: 'password', loginSecret: bob.loginSecret });
+    await bob.api.links.approve(approval(bob, late.mailboxId).input);
+  });
+
+  it('is not asked for to name the backup', async () => {
+    world.clock.advance(limits.freshMs);
+    const { deviceId, signing } = ada.device;
+    const head = { version: 1, count: 1, hash: systemRng.bytes(32) };
+    const signer = { kind: 'device', deviceId, secretKey: signing.secretKey } as const;
+    await ada.api.devices.append({ entry: toBase64Url(createBackupHead(ada.state, head, signer)) });
   });
 });
 

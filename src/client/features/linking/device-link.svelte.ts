@@ -2,6 +2,8 @@
 import { failureOf, type CallFailure } from '#client/api/errors.ts';
 import { CryptoCallError } from '#client/crypto/crypto-client.ts';
 import type { LinkEcho } from '#client/crypto/protocol.ts';
+import { Cancelled } from '#client/lib/question.ts';
+import type { Reauthentication } from '#client/features/session/reauthentication.svelte.ts';
 import type { Workspace } from '#client/sync/workspace.svelte.ts';
 
 export type DeviceLinkStep = 'read' | 'meeting' | 'review' | 'approving' | 'linked' | 'denied';
@@ -14,6 +16,7 @@ const TRIES = 3;
 
 export class DeviceLink {
   readonly #workspace: Workspace;
+  readonly #reauthentication: Reauthentication;
   #step = $state<DeviceLinkStep>('read');
   #refusal = $state<CodeRefusal | null>(null);
   #failure = $state.raw<CallFailure | null>(null);
@@ -21,8 +24,9 @@ export class DeviceLink {
   #echo = $state.raw<LinkEcho | null>(null);
   #mailboxId: string | null = null;
 
-  constructor(workspace: Workspace) {
+  constructor(workspace: Workspace, reauthentication: Reauthentication) {
     this.#workspace = workspace;
+    this.#reauthentication = reauthentication;
   }
 
   get step(): DeviceLinkStep {
@@ -93,6 +97,10 @@ export class DeviceLink {
       this.#mailboxId = null;
       this.#step = 'linked';
     } catch (error) {
+      if (error instanceof Cancelled) {
+        this.#step = 'review';
+        return;
+      }
       this.#refuse(error);
     }
   }
@@ -103,7 +111,9 @@ export class DeviceLink {
     const username = structure.account?.username ?? '';
     const { entry, label, claimHash, grant } = await crypto.linkApprove({ username });
     try {
-      await api.links.approve.mutate({ mailboxId, entry, label, claimHash, parcel: grant });
+      await this.#reauthentication.run(() =>
+        api.links.approve.mutate({ mailboxId, entry, label, claimHash, parcel: grant }),
+      );
       return true;
     } catch (error) {
       const failure = failureOf(error);

@@ -22,6 +22,6 @@ export function loginByLink(
     const credential = await findCredentialOf(tx, { accountId });
     if (!credential) throw notFound();
     if (credential.isSuspended) throw forbidden('suspended');
-    return createSession(tx, deps, { accountId, deviceId: null, origin });
+    return createSession(tx, deps, { accountId, deviceId: null, origin, isProven: false });
   });
 }

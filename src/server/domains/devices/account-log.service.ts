@@ -159,8 +159,8 @@ export async function appendLog(
   const entry = requireProof('account_log', () => decodeLogEntry(bytes));
   if (idOf(entry.accountId) !== accountId) throw new AppError({ code: 'bad_proof', what: 'account_log' });
   if (await isRepeat(deps, accountId, { seq: entry.seq, bytes })) return;
-  // Taking a device away must be quick; giving one the account's keys must not be a stolen session's to do.
-  if (entry.body.op !== 'revokeDevice') await requireFresh(deps.db, deps, actor.sessionId);
+  // Taking a device away must be quick, and naming the backup is every device's daily duty; giving one the account's keys must not be a stolen session's to do.
+  if (entry.body.op === 'addDevice') await requireFresh(deps.db, deps, actor.sessionId);
   const known = await loadLog(deps, accountId);
   if (entry.seq !== known.headSeq + 1) throw conflict('account_log');
   const state = extend(known, bytes);

@@ -1,4 +1,4 @@
-import { deviceProcedure, publicProcedure, router } from '#server/trpc.ts';
+import { deviceProcedure, publicProcedure, router, sensitiveDeviceProcedure } from '#server/trpc.ts';
 import { approveLinkInput, linkInput, linkParcelInput } from '#shared/links.ts';
 import { approveLink, askLink, closeLink, meetLink, openLink, readLink } from './links.service.ts';
 
@@ -20,7 +20,7 @@ export const linksRouter = router({
   meet: deviceProcedure('account.use', 'mutate')
     .input(linkParcelInput)
     .mutation(({ ctx, input }) => meetLink(ctx.deps, ctx.actor, input)),
-  approve: deviceProcedure('account.use', 'mutate')
+  approve: sensitiveDeviceProcedure('account.use', 'mutate')
     .input(approveLinkInput)
     .mutation(({ ctx, input }) => approveLink(ctx.deps, ctx.actor, input)),
 });
