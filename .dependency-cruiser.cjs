@@ -29,6 +29,7 @@ const DOMAINS = [
   'audience',
   'users',
   'devices',
+  'links',
   'backup',
   'roles',
   'channels',

@@ -10,7 +10,7 @@ type Go = (path: string) => Promise<Error>;
 
 /** Addresses that need no session. */
 export const isPublicPath = (path: string): boolean =>
-  /^\/(setup|login|register|recover|invite\/[^/]+)\/?$/.test(path);
+  /^\/(setup|login|register|recover|link|invite\/[^/]+)\/?$/.test(path);
 
 /** Keeps the path a signed-out person asked for until there is a session. */
 class Intended {
@@ -60,6 +60,7 @@ export function createNavigation(session: Session): Navigation {
     '/setup': { '/': () => import('./pages/SetupPage.svelte'), hooks: setup },
     '/login': { '/': () => import('./pages/LoginPage.svelte'), hooks: entry },
     '/register': { '/': () => import('./pages/RegisterPage.svelte'), hooks: entry },
+    '/link': { '/': () => import('./pages/LinkPage.svelte'), hooks: entry },
     '/recover': { '/': () => import('./pages/RecoverPage.svelte'), hooks: entry },
     '/invite': { '/:code': () => import('./pages/InvitePage.svelte') },
     '/c': { '/:communityId': chat, '/:communityId/:channelId': chat, hooks: own },

@@ -56,6 +56,16 @@ export const MAX_LOG_BODY_BYTES = 512;
 export const MAX_DEVICE_CERT_BYTES = 320;
 export const MAX_DEVICE_SUITES = 8;
 
+// Linking (3.3)
+export const LINK_SECRET_BYTES = 32;
+/** v ‖ mailbox id ‖ typed ephemeral key ‖ secret */
+export const LINK_CODE_BYTES = 82;
+/** The relay passes nothing longer. */
+export const MAX_LINK_PARCEL_BYTES = 4096;
+export const LINK_ECHO_PICTURES = 64;
+/** A device's name of 64 characters, or a username, as UTF-8. */
+export const MAX_DEVICE_LABEL_BYTES = 256;
+
 // Verification (3.18)
 export const SAFETY_VERSION = 1;
 /** SHA-512 rounds after the first hash. */

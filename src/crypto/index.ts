@@ -49,6 +49,26 @@ export {
   type NewDevice,
 } from './device.ts';
 
+// Linking
+export {
+  askLink,
+  checkGrantedLog,
+  createLinkOffer,
+  decodeLinkCode,
+  encodeLinkCode,
+  grantLink,
+  linkClaimHash,
+  linkEcho,
+  meetLink,
+  takeGrant,
+  takeMeeting,
+  takeRequest,
+  type LinkChannel,
+  type LinkGrant,
+  type LinkOffer,
+  type LinkRequest,
+} from './linking.ts';
+
 // Verification of people
 export {
   compareSide,

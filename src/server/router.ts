@@ -9,6 +9,7 @@ import { devicesRouter } from './domains/devices/devices.router.ts';
 import { prekeysRouter } from './domains/devices/prekeys.router.ts';
 import { instanceRouter } from './domains/instance/instance.router.ts';
 import { invitesRouter } from './domains/invites/invites.router.ts';
+import { linksRouter } from './domains/links/links.router.ts';
 import { liveRouter, presenceRouter } from './domains/live/live.router.ts';
 import { mailboxRouter } from './domains/mailbox/mailbox.router.ts';
 import { cursorsRouter, messagesRouter } from './domains/messages/messages.router.ts';
@@ -30,6 +31,7 @@ export const appRouter = router({
   groups: groupsRouter,
   instance: instanceRouter,
   invites: invitesRouter,
+  links: linksRouter,
   live: liveRouter,
   mailbox: mailboxRouter,
   messages: messagesRouter,

@@ -154,3 +154,7 @@ export const sensitiveProcedure = (action: Action, rateClass: RateClass) =>
 /** Signed in on a session bound to a device (protocol P9): `ctx.actor` is a DeviceActor. */
 export const deviceProcedure = (action: Action, rateClass: RateClass) =>
   base.meta({ action, needsDevice: true }).use(onDevice).use(limited(rateClass, false));
+
+/** As `sensitiveProcedure`, on a session bound to a device. */
+export const sensitiveDeviceProcedure = (action: Action, rateClass: RateClass) =>
+  deviceProcedure(action, rateClass).meta({ sensitive: 'always' }).use(fresh);

@@ -22,6 +22,9 @@ export const attachInput = z.object({ deviceId: deviceIdSchema, signature: base6
 /** Append one entry to the own account log. `label` names the device an addDevice adds. */
 export const appendLogInput = z.object({ entry: logEntrySchema, label: z.optional(deviceLabelSchema) });
 
+/** What one calls a device of one's own; the server can read it. */
+export const renameDeviceInput = z.object({ deviceId: deviceIdSchema, label: deviceLabelSchema });
+
 export const logsInput = z.object({
   accounts: z
     .array(

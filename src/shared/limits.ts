@@ -57,6 +57,13 @@ export const limits = {
   prekeyClaimsPerPairAndHour: 3,
   prekeyClaimsPerTargetAndHour: 60,
 
+  // Linking a device (the parcel's bound is wire)
+  linkParcelBytes: 4096,
+  /** How long a code is good, and then how long the log-in that was granted. */
+  linkMs: 2 * MINUTE,
+  /** Codes on show at once on the whole instance. */
+  linksOpen: 5000,
+
   // Mailbox (protocol P12)
   packetBytes: 4096,
   packetsPerSend: 64,
@@ -157,6 +164,8 @@ export const rateLimits = {
   ephemeral: { burst: 10, perSecond: 5 },
   /** Per address, before log-in. */
   anonymous: { burst: 30, perSecond: 2 },
+  /** Per address: a code on show asks once a second whether somebody read it. */
+  relay: { burst: 60, perSecond: 10 },
   /** Per address, password checks and registration: stricter. */
   credentials: { burst: 10, perSecond: 0.2 },
 } as const;

@@ -6,6 +6,7 @@ import { actions } from '#shared/permissions.ts';
 /** What may be asked before log-in. Adding a name here is a decision to be argued in review. */
 const PUBLIC = [
   'auth.available',
+  'auth.claimLink',
   'auth.kdf',
   'auth.login',
   'auth.recover',
@@ -16,12 +17,18 @@ const PUBLIC = [
   'auth.register',
   'instance.info',
   'invites.preview',
+  // a new device is nobody yet; what it may use it knows by 16 random bytes
+  'links.ask',
+  'links.close',
+  'links.open',
+  'links.read',
 ];
 
 /** What a stolen session must not do: fresh proof of the person is asked for, always or for some inputs. */
 const SENSITIVE: Readonly<Record<string, 'always' | 'sometimes'>> = {
-  /** All entries but revocations: certifying a device gives it everything the account has. */
+  /** Entries that add a device: certifying one gives it everything the account has. */
   'devices.append': 'sometimes',
+  'links.approve': 'always',
   'account.changePassword': 'always',
   'account.changeRecovery': 'always',
   'factors.beginTotp': 'always',

@@ -89,6 +89,14 @@ const accounts: Record<string, Row> = {
     }),
     foreign: guessed,
   },
+  'auth.claimLink': {
+    input: () => ({ mailboxId: bytes(16), claim: bytes(32) }),
+    foreign: 'not_found',
+    refused: () => [
+      { mailboxId: bytes(15), claim: bytes(32) },
+      { mailboxId: bytes(16), claim: bytes(31) },
+    ],
+  },
   'account.changePassword': {
     input: ({ ada }) => ({ loginSecret: ada.loginSecret, ...nextPassword(ada, ada.vault) }),
     foreign: guessed,
@@ -227,6 +235,35 @@ const keys: Record<string, Row> = {
   },
 };
 
+const ownDevice: Row = {
+  input: ({ ada }) => ({ deviceId: ada.deviceId, label: 'Phone' }),
+  foreign: 'not_found',
+  refused: ({ ada }) => [
+    { deviceId: ada.deviceId, label: '' },
+    { deviceId: ada.deviceId, label: 'x'.repeat(65) },
+  ],
+};
+
+const parcel = { mailboxId: bytes(16), parcel: bytes(100) };
+const tooLong = { ...parcel, parcel: bytes(4097) };
+
+const links: Record<string, Row> = {
+  'devices.rename': ownDevice,
+  // Another mailbox than the rows below ask for: it may be opened.
+  'links.open': { input: () => ({ mailboxId: `A${bytes(16).slice(1)}` }) },
+  'links.read': { input: () => ({ mailboxId: bytes(16) }), foreign: 'not_found' },
+  'links.close': { input: () => ({ mailboxId: bytes(16) }), foreign: 'answers' },
+  'links.ask': { input: () => parcel, foreign: 'not_found', refused: () => [tooLong] },
+  'links.meet': { input: () => parcel, foreign: 'not_found', refused: () => [tooLong] },
+  'links.approve': {
+    input: ({ ada }) => {
+      const entry = toBase64Url(makeSecondDevice(ada).entry);
+      return { ...parcel, entry, label: 'Phone', claimHash: bytes(32) };
+    },
+    foreign: ['bad_proof', 'not_found'],
+  },
+};
+
 const communities: Record<string, Row> = {
   'communities.create': {
     input: () => ({ name: 'Another' }),
@@ -350,7 +387,13 @@ const conversation: Record<string, Row> = {
   'live.bootstrap': { input: ({ communityId }) => ({ known: [[communityId, 1]] }), foreign: 'answers' },
 };
 
-export const rows: Readonly<Record<string, Row>> = { ...accounts, ...keys, ...communities, ...conversation };
+export const rows: Readonly<Record<string, Row>> = {
+  ...accounts,
+  ...keys,
+  ...links,
+  ...communities,
+  ...conversation,
+};
 
 /** The same input with every id replaced by one that never was. */
 export function withUnknownIds(value: unknown): unknown {

@@ -34,7 +34,7 @@ import type { CryptoApi, PreparedAccount } from './protocol.ts';
 import { keys, type PeerRecord, type SelfRecord } from './records.ts';
 
 /** A device that exists in memory until the server accepted its account or its log entry. */
-interface Candidate {
+export interface Candidate {
   readonly self: SelfRecord;
   readonly log: AccountLogState;
 }
@@ -186,6 +186,11 @@ export class Accounts implements AccountCalls {
     const self = { ...account, deviceId: uuidOf(secrets.deviceId) as DeviceId, secrets, createdAt: now };
     this.#candidate = { self, log: added.log };
     return self;
+  }
+
+  /** A device that another one of the account certified: as one from the vault, it counts with `adopt`. */
+  hold(candidate: Candidate): void {
+    this.#candidate = candidate;
   }
 
   async adopt(): Promise<void> {

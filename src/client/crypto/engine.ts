@@ -7,6 +7,7 @@ import { Decrypting } from './decrypting.ts';
 import { EngineCore, type EngineOptions } from './engine-core.ts';
 import { Identities } from './identities.ts';
 import { KeyRequests } from './key-requests.ts';
+import { Linking } from './linking.ts';
 import { PairwiseLink } from './pairwise-link.ts';
 import { prekeyCalls } from './prekey-calls.ts';
 import type { CryptoApi, Draft } from './protocol.ts';
@@ -60,6 +61,17 @@ export function createEngine(options: EngineOptions): CryptoApi {
       'makeRecoveryCode',
       'makeRecovered',
       'vaultStored',
+    ),
+    ...bind(
+      new Linking(core, accounts),
+      'linkOffer',
+      'linkRequest',
+      'linkTake',
+      'linkCertified',
+      'linkMeet',
+      'linkReview',
+      'linkApprove',
+      'revokeDevice',
     ),
     ...prekeyCalls(core),
     ...draftCalls(core),

@@ -7,10 +7,12 @@ import type { AccountId, ChannelId, DeviceId, DeviceRef, EventId, SessionId } fr
 import type { MailboxPacket, OutgoingPacket } from '#shared/mailbox.ts';
 import type { ChannelEvent, EventClass } from '#shared/messages.ts';
 import type { BackupApi } from './backup-protocol.ts';
+import type { LinkCalls } from './link-calls.ts';
 import type { IdentityAlarm, PeopleCalls } from './people-calls.ts';
 import type { VaultCalls } from './vault-calls.ts';
 
 export type { BackupRefusal, BackupStep, BackupView } from './backup-protocol.ts';
+export type { LinkEcho } from './link-calls.ts';
 export type { MadePassword, MadeRecovery } from './vault-calls.ts';
 export type {
   CodeVerdict,
@@ -159,7 +161,7 @@ export interface ReceiveReport {
   readonly alarms: readonly IdentityAlarm[];
 }
 
-export interface CryptoApi extends BackupApi, PeopleCalls, VaultCalls {
+export interface CryptoApi extends BackupApi, LinkCalls, PeopleCalls, VaultCalls {
   /** For whoever debugs: whether this browser's WebCrypto passed the check at the start and works ahead. */
   backend(): Promise<'webcrypto' | 'pure'>;
 

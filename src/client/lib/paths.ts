@@ -7,6 +7,7 @@ export const paths = {
   login: '/login',
   register: '/register',
   recover: '/recover',
+  link: '/link',
   invite: (code: string) => `/invite/${encodeURIComponent(code)}`,
   community: (communityId: string, channelId?: string | null) =>
     channelId == null ? `/c/${communityId}` : `/c/${communityId}/${channelId}`,

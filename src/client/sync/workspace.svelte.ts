@@ -254,7 +254,7 @@ export class Workspace {
         void this.#rekeyed(event.channelId);
         break;
       case 'devices.changed':
-        void this.#devicesChanged(event);
+        void this.#devicesChanged(event).catch(() => undefined);
         break;
       case 'prekeys.claimed':
         if (this.keys.isLeader) void this.keys.publishPrekeys().catch(() => undefined);

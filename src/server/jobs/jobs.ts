@@ -3,6 +3,7 @@ import { databaseCheckpoint } from './database-checkpoint.job.ts';
 import { databaseMaintenance } from './database-maintenance.job.ts';
 import { databaseSnapshot } from './database-snapshot.job.ts';
 import { expiredInvites } from './expired-invites.job.ts';
+import { expiredLinks } from './expired-links.job.ts';
 import { expiredSessions } from './expired-sessions.job.ts';
 import { idleAudiences } from './idle-audiences.job.ts';
 import type { Job } from './job.ts';
@@ -17,6 +18,7 @@ export const jobs: readonly Job[] = [
   databaseMaintenance,
   databaseSnapshot,
   expiredInvites,
+  expiredLinks,
   expiredSessions,
   idleAudiences,
   oldPackets,

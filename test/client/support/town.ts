@@ -1,6 +1,9 @@
 // A real server process with people whose whole sync engine is real: a community, a channel, and sessions on it.
 import { expect, vi } from 'vitest';
 import type { Content, Draft } from '#client/crypto/protocol.ts';
+import { DeviceLink } from '#client/features/linking/device-link.svelte.ts';
+import { NewLink } from '#client/features/linking/new-device.svelte.ts';
+import { Reauthentication } from '#client/features/session/reauthentication.svelte.ts';
 import type { Session } from '#client/features/session/session.svelte.ts';
 import { uuidv7 } from '#client/lib/uuidv7.ts';
 import type { Api } from '#client/api/trpc.ts';
@@ -89,6 +92,32 @@ export class Town {
       await tab.start();
       await tab.login({ username, password });
     });
+  }
+
+  /** A browser that a device of somebody lets in, without a password. */
+  linkedBrowser(old: Workspace): Promise<Workspace> {
+    return this.#browse('linked', async (tab) => {
+      await tab.start();
+      const fresh = new NewLink(tab);
+      const entered = fresh.run();
+      await eventually(() => expect(fresh.step).toBe('shown'));
+      const link = new DeviceLink(old, new Reauthentication());
+      await link.take(` ${fresh.code}\n`);
+      expect(link.step).toBe('review');
+      await eventually(() => expect(fresh.echo).toEqual(link.echo));
+      await link.approve();
+      expect(link.step).toBe('linked');
+      expect(await entered).toBe(true);
+    });
+  }
+
+  /** A browser of nobody yet. */
+  async stranger(): Promise<Session> {
+    const browser = new Browser(this.server.url);
+    this.#browsers.push(browser);
+    const tab = browser.tab();
+    await tab.start();
+    return tab;
   }
 
   /** An outbox and keys of this person that talk to another server than the one everybody else does. */

@@ -15,6 +15,7 @@ describe('wire caps', () => {
     ['refill mark', wire.ONE_TIME_REFILL_AT, limits.prekeyRefillAt],
     ['packet bytes', wire.MAX_PACKET_BYTES, limits.packetBytes],
     ['packets per send', wire.MAX_PACKETS_PER_SEND, limits.packetsPerSend],
+    ['link parcel bytes', wire.MAX_LINK_PARCEL_BYTES, limits.linkParcelBytes],
     ['vault bytes', wire.MAX_VAULT_BYTES, limits.vaultBytes],
     ['kdf memory floor', wire.KDF_MIN_MEMORY_KIB, limits.kdfMemoryMinKiB],
     ['kdf memory ceiling', wire.KDF_MAX_MEMORY_KIB, limits.kdfMemoryMaxKiB],

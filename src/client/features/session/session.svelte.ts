@@ -13,8 +13,6 @@ import type { Entry, PasskeyEntry, PasswordEntry, WayIn } from './way-in.ts';
 
 export { entryFailure, type EntryFailure } from './entry-failure.ts';
 
-export type SessionStatus = 'starting' | 'signed-out' | 'signed-in' | 'unreachable';
-
 export interface Registration {
   readonly username: string;
   readonly displayName: string;
@@ -144,6 +142,11 @@ export class Session {
     password: { loginSecret: string; derive: () => Promise<unknown> },
   ): Promise<{ isNewDevice: boolean }> {
     return this.#comeIn(await (await this.#wayIn()).byGrant(grant, password));
+  }
+
+  /** Signs in with the grant of a link: as the device that another one of the account has just certified. */
+  async enterLinked(grant: SessionGrant): Promise<void> {
+    await this.#comeIn(await (await this.#wayIn()).byLink(grant));
   }
 
   /** A script of its own: most visits find a session. */

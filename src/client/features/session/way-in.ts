@@ -100,6 +100,24 @@ export class WayIn {
     });
   }
 
+  /** By the grant of a link: as the device that another one of the account has just certified. */
+  async byLink(grant: SessionGrant): Promise<Entry> {
+    const { accountId } = grant;
+    const { http } = this.#tokens;
+    this.#tokens.take(grant);
+    try {
+      const [own] = await http.devices.logs.query({ accounts: [{ accountId, fromSeq: 0 }] });
+      await this.#crypto.linkCertified({ log: own?.entries ?? [] });
+      await this.#crypto.adopt();
+    } catch (error) {
+      // Without keys the session is good for nothing: it must not stay behind in the list.
+      await http.auth.logout.mutate({}).catch(() => undefined);
+      this.#tokens.drop();
+      throw error;
+    }
+    return { grant: { ...grant, factorTicket: null }, isNewDevice: true };
+  }
+
   async #settle(grant: LoginGrant, unlock: Unlock): Promise<Entry> {
     this.#tokens.take(grant);
     const { accountId } = grant;

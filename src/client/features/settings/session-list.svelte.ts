@@ -1,14 +1,12 @@
-// Where a person is logged in, and their devices that hold keys without being logged in.
+// Where a person is logged in.
 import { failureOf, type CallFailure } from '#client/api/errors.ts';
 import type { Workspace } from '#client/sync/workspace.svelte.ts';
 import type { SessionSummary } from '#shared/auth.ts';
-import type { DeviceSummary } from '#shared/devices.ts';
 import type { SessionId } from '#shared/ids.ts';
 
 export class SessionList {
   readonly #workspace: Workspace;
   #sessions = $state.raw<readonly SessionSummary[] | null>(null);
-  #idle = $state.raw<readonly DeviceSummary[]>([]);
   #failure = $state.raw<CallFailure | null>(null);
   #revoking = $state<SessionId | null>(null);
 
@@ -21,11 +19,6 @@ export class SessionList {
     return this.#sessions;
   }
 
-  /** Devices that nobody is logged in on. They keep their keys. */
-  get idle(): readonly DeviceSummary[] {
-    return this.#idle;
-  }
-
   get failure(): CallFailure | null {
     return this.#failure;
   }
@@ -36,19 +29,11 @@ export class SessionList {
   }
 
   async load(): Promise<void> {
-    const { api, me } = this.#workspace;
-    if (me === null) return;
     this.#failure = null;
     try {
-      const accounts = [{ accountId: me, fromSeq: 0 }];
-      const [sessions, logs] = await Promise.all([
-        api.sessions.list.query(),
-        api.devices.logs.query({ accounts }),
-      ]);
-      const inUse = new Set(sessions.map((session) => session.deviceId));
+      const sessions = await this.#workspace.api.sessions.list.query();
       const rank = (session: SessionSummary): number => (session.isCurrent ? Infinity : session.lastUsedAt);
       this.#sessions = sessions.toSorted((a, b) => rank(b) - rank(a));
-      this.#idle = (logs[0]?.devices ?? []).filter((device) => !inUse.has(device.deviceId));
     } catch (error) {
       this.#failure = failureOf(error);
     }

@@ -31,8 +31,6 @@ export const enSettings = {
   'settings.revokeTitle': 'Log out there?',
   'settings.revokeText':
     '{name} is logged out within a second. It keeps its keys for the next time it logs in.',
-  'settings.otherDevices': 'Devices without a session',
-  'settings.deviceSince': 'Since {date}',
   'settings.lastSeen': 'last seen {when}',
   'backup.title': 'Backup of your keys',
   'backup.lead':

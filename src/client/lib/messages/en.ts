@@ -4,6 +4,7 @@ import { enChat } from './en-chat.ts';
 import { enCommon } from './en-common.ts';
 import { enCommunity } from './en-community.ts';
 import { enErrors } from './en-errors.ts';
+import { enLinking } from './en-linking.ts';
 import { enSecurity } from './en-security.ts';
 import { enSession } from './en-session.ts';
 import { enSettings } from './en-settings.ts';
@@ -19,4 +20,5 @@ export const en = {
   ...enAccount,
   ...enVerify,
   ...enSecurity,
+  ...enLinking,
 } as const;

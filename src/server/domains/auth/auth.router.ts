@@ -12,6 +12,7 @@ import {
   type SessionGrant,
 } from '#shared/auth.ts';
 import { AppError } from '#shared/errors.ts';
+import { claimLinkInput } from '#shared/links.ts';
 import { passkeyLoginInput, reauthenticateInput } from '#shared/second-factor.ts';
 import {
   getKdf,
@@ -22,6 +23,7 @@ import {
   rotateSession,
   type IssuedSession,
 } from './auth.service.ts';
+import { loginByLink } from './link-login.service.ts';
 import { recover, recoveryVault } from './recovery.service.ts';
 import { challengePasskey } from './passkeys.service.ts';
 import { getVault, loginWithPasskey, reauthenticate } from './reauthenticate.service.ts';
@@ -85,6 +87,9 @@ export const authRouter = router({
   reauthenticate: accountProcedure('account.use', 'credentials')
     .input(reauthenticateInput)
     .mutation(({ ctx, input }) => reauthenticate(ctx.deps, ctx, input)),
+  claimLink: publicProcedure('credentials')
+    .input(claimLinkInput)
+    .mutation(async ({ ctx, input }) => hand(ctx, await loginByLink(ctx.deps, ctx.request, input))),
   refresh: publicProcedure('anonymous').mutation(({ ctx }) => refresh(ctx)),
   logout: accountProcedure('account.use', 'mutate')
     .input(logoutInput)

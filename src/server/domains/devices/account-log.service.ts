@@ -147,15 +147,20 @@ async function isRepeat(
 export async function appendLog(
   deps: Deps,
   actor: Actor,
-  input: { readonly entry: string; readonly label?: string | undefined },
+  input: {
+    readonly entry: string;
+    readonly label?: string | undefined;
+    /** What is stored with the entry or not at all. */
+    readonly inSame?: (tx: Tx) => Promise<void>;
+  },
 ): Promise<void> {
   const { accountId } = actor;
   const bytes = decodeBytes(input.entry);
   const entry = requireProof('account_log', () => decodeLogEntry(bytes));
   if (idOf(entry.accountId) !== accountId) throw new AppError({ code: 'bad_proof', what: 'account_log' });
   if (await isRepeat(deps, accountId, { seq: entry.seq, bytes })) return;
-  // Taking a device away must be quick; giving one the account's keys must not be a stolen session's to do.
-  if (entry.body.op !== 'revokeDevice') await requireFresh(deps.db, deps, actor.sessionId);
+  // Taking a device away must be quick, and naming the backup is every device's daily duty; giving one the account's keys must not be a stolen session's to do.
+  if (entry.body.op === 'addDevice') await requireFresh(deps.db, deps, actor.sessionId);
   const known = await loadLog(deps, accountId);
   if (entry.seq !== known.headSeq + 1) throw conflict('account_log');
   const state = extend(known, bytes);
@@ -164,6 +169,7 @@ export async function appendLog(
     if (head !== known.headSeq) throw conflict('account_log');
     await storeEntry(tx, deps, { accountId, entry, bytes, state, label: input.label ?? defaultLabel });
     await announce(tx, deps, { accountId, op: entry.body.op });
+    await input.inSame?.(tx);
   });
 }
 

@@ -133,6 +133,10 @@ export async function retireDevice(
   await q.query('devices.drop-queue', 'DELETE FROM "MailboxPacket" WHERE "deviceId" = $1', [deviceId]);
 }
 
+export async function storeLabel(q: Queryable, deviceId: DeviceId, label: string): Promise<void> {
+  await q.query('devices.label', 'UPDATE "Device" SET label = $2 WHERE id = $1', [deviceId, label]);
+}
+
 /** Notes that devices are in use, at most once an hour each. */
 export async function touchDeviceRows(
   q: Queryable,

@@ -1,7 +1,7 @@
 import { accountProcedure, router } from '#server/trpc.ts';
-import { appendLogInput, attachInput, logsInput } from '#shared/devices.ts';
+import { appendLogInput, attachInput, logsInput, renameDeviceInput } from '#shared/devices.ts';
 import { appendLog, getLogs } from './account-log.service.ts';
-import { attachDevice, createChallenge } from './devices.service.ts';
+import { attachDevice, createChallenge, renameDevice } from './devices.service.ts';
 
 export const devicesRouter = router({
   challenge: accountProcedure('account.use', 'keys').mutation(({ ctx }) =>
@@ -17,6 +17,9 @@ export const devicesRouter = router({
     .meta({ sensitive: 'sometimes' })
     .input(appendLogInput)
     .mutation(({ ctx, input }) => appendLog(ctx.deps, ctx.actor, input)),
+  rename: accountProcedure('account.use', 'mutate')
+    .input(renameDeviceInput)
+    .mutation(({ ctx, input }) => renameDevice(ctx.deps, ctx.actor, input)),
   logs: accountProcedure('account.use', 'keys')
     .input(logsInput)
     .query(({ ctx, input }) => getLogs(ctx.deps, ctx.actor, input)),

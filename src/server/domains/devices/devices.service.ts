@@ -14,13 +14,14 @@ import { transaction } from '#server/platform/transaction.ts';
 import { decodeBytes, encodeBytes, requireProof } from '#server/proof.ts';
 import type { AttachChallenge } from '#shared/devices.ts';
 import { AppError, notFound } from '#shared/errors.ts';
-import type { DeviceId } from '#shared/ids.ts';
+import type { DeviceId, DeviceRef } from '#shared/ids.ts';
 import {
   findDeviceRow,
   findLogEntry,
   lockAttachment,
   storeAttachment,
   storeChallenge,
+  storeLabel,
   touchDeviceRows,
   type DeviceRow,
 } from './devices.queries.ts';
@@ -43,10 +44,15 @@ export async function loadCert(q: Queryable, device: DeviceRow): Promise<DeviceC
 }
 
 /** A live device of this account; anything else is `not_found`. */
-export async function requireOwnDevice(q: Queryable, actor: Actor, deviceId: DeviceId): Promise<DeviceRow> {
-  const device = await findDeviceRow(q, deviceId);
-  if (!device || device.accountId !== actor.accountId || device.isRevoked) throw notFound();
+export async function requireLiveDevice(q: Queryable, ref: DeviceRef): Promise<DeviceRow> {
+  const device = await findDeviceRow(q, ref.deviceId);
+  if (!device || device.accountId !== ref.accountId || device.isRevoked) throw notFound();
   return device;
+}
+
+/** A live device of one's own; anything else is `not_found`. */
+export function requireOwnDevice(q: Queryable, actor: Actor, deviceId: DeviceId): Promise<DeviceRow> {
+  return requireLiveDevice(q, { accountId: actor.accountId, deviceId });
 }
 
 /**
@@ -73,6 +79,18 @@ export function attachDevice(
     requireProof('attach', () => verifyAttach(cert, request, signature));
     await storeAttachment(tx, actor.sessionId, device.id);
     await touchDeviceRows(tx, [device.id], new Date(deps.clock.now()));
+  });
+}
+
+/** Gives a live device of one's own another name. Throws `not_found`. */
+export function renameDevice(
+  deps: Deps,
+  actor: Actor,
+  input: { readonly deviceId: DeviceId; readonly label: string },
+): Promise<void> {
+  return transaction(deps.db, async (tx) => {
+    await requireOwnDevice(tx, actor, input.deviceId);
+    await storeLabel(tx, input.deviceId, input.label);
   });
 }
 

@@ -50,6 +50,8 @@ export async function createSession(
     readonly accountId: AccountId;
     readonly deviceId: DeviceId | null;
     readonly origin: SessionOrigin;
+    /** False where another device let this one in: nobody proved here who they are. */
+    readonly isProven?: boolean;
   },
 ): Promise<IssuedSession> {
   const now = deps.clock.now();
@@ -69,7 +71,7 @@ export async function createSession(
       createdAt: new Date(now),
       lastUsedAt: new Date(now),
       expiresAt: new Date(now + limits.refreshTokenMs),
-      authenticatedAt: new Date(now),
+      authenticatedAt: input.isProven === false ? null : new Date(now),
     },
   });
   return { sessionId, accountId: input.accountId, deviceId: input.deviceId, refreshToken: token };
