@@ -13,6 +13,8 @@ import type { Entry, PasskeyEntry, PasswordEntry, WayIn } from './way-in.ts';
 
 export { entryFailure, type EntryFailure } from './entry-failure.ts';
 
+type SessionStatus = 'starting' | 'signed-out' | 'signed-in' | 'unreachable';
+
 export interface Registration {
   readonly username: string;
   readonly displayName: string;

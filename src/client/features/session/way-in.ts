@@ -115,7 +115,7 @@ export class WayIn {
       this.#tokens.drop();
       throw error;
     }
-    return { grant: { ...grant, factorTicket: null }, isNewDevice: true };
+    return { grant, isNewDevice: true };
   }
 
   async #settle(grant: LoginGrant, unlock: Unlock): Promise<Entry> {
