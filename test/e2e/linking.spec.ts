@@ -44,6 +44,41 @@ async function confirm(first: Page, second: Page, password?: string): Promise<vo
   await second.waitForURL(/\/(c|dm)(\/|$)/, { timeout: SLOW_MS });
 }
 
+async function readsOnPhone(page: Page, communityUrl: string): Promise<void> {
+  await page.goto(communityUrl);
+  await page.getByRole('link', { name: 'general' }).click();
+  await sees(page, 'Before any of it', SLOW_MS);
+}
+
+/** The linked browser links the next from a picture, after pictures that differ stopped it once. */
+async function linkByPicture(
+  { laptop, phone }: Record<'laptop' | 'phone', Page>,
+  server: TestServer,
+): Promise<void> {
+  const code = await showCode(phone, server);
+  const buffer = await code.screenshot();
+  await openReader(laptop, server);
+  const give = (): Promise<void> =>
+    dialog(laptop)
+      .locator('input[type=file]')
+      .setInputFiles({ name: 'code.png', mimeType: 'image/png', buffer });
+  await give();
+  await expect(pictures(laptop)).toBeVisible({ timeout: SLOW_MS });
+  await button(laptop, 'They differ').click();
+  await expect(dialog(laptop).getByText('The code is void.')).toBeVisible();
+  await expect(phone.getByText('This code is used up or too old.')).toBeVisible({ timeout: SLOW_MS });
+  await button(laptop, 'Done').click();
+
+  await button(phone, 'Make a new code').click();
+  await expect(code).toBeVisible({ timeout: SLOW_MS });
+  const fresh = await code.screenshot();
+  await button(laptop, 'Link a device').click();
+  await dialog(laptop)
+    .locator('input[type=file]')
+    .setInputFiles({ name: 'code.png', mimeType: 'image/png', buffer: fresh });
+  await confirm(laptop, phone, ada.password);
+}
+
 test('link by text and by picture, read the history, remove one from the other', async ({
   server,
   visit,
@@ -73,31 +108,8 @@ test('link by text and by picture, read the history, remove one from the other',
   });
 
   await test.step('the linked one links the next, from a picture; pictures that differ stop it first', async () => {
-    const code = await showCode(phone, server);
-    const buffer = await code.screenshot();
-    await openReader(laptop, server);
-    const give = (): Promise<void> =>
-      dialog(laptop)
-        .locator('input[type=file]')
-        .setInputFiles({ name: 'code.png', mimeType: 'image/png', buffer });
-    await give();
-    await expect(pictures(laptop)).toBeVisible({ timeout: SLOW_MS });
-    await button(laptop, 'They differ').click();
-    await expect(dialog(laptop).getByText('The code is void.')).toBeVisible();
-    await expect(phone.getByText('This code is used up or too old.')).toBeVisible({ timeout: SLOW_MS });
-    await button(laptop, 'Done').click();
-
-    await button(phone, 'Make a new code').click();
-    await expect(code).toBeVisible({ timeout: SLOW_MS });
-    const fresh = await code.screenshot();
-    await button(laptop, 'Link a device').click();
-    await dialog(laptop)
-      .locator('input[type=file]')
-      .setInputFiles({ name: 'code.png', mimeType: 'image/png', buffer: fresh });
-    await confirm(laptop, phone, ada.password);
-    await phone.goto(communityUrl);
-    await phone.getByRole('link', { name: 'general' }).click();
-    await sees(phone, 'Before any of it', SLOW_MS);
+    await linkByPicture({ laptop, phone }, server);
+    await readsOnPhone(phone, communityUrl);
   });
 
   await test.step('all three are in the list; the first removes the last', async () => {
