@@ -35,14 +35,10 @@ function bind<T extends object, K extends keyof T>(part: T, ...names: K[]): Pick
   return Object.fromEntries(bound) as Pick<T, K>;
 }
 
-export function createEngine(options: EngineOptions): CryptoApi {
-  const core = new EngineCore(options);
-  const waiting = new Map<string, ChannelId>();
-  const receiving = new Receiving(core, waiting);
+/** Getting in and out: the account, the vault's doors, letting a device in. */
+function entryCalls(core: EngineCore) {
   const accounts = new Accounts(core);
-  const verification = new Verification(core);
   return {
-    backend: () => Promise.resolve(core.backendName),
     ...bind(
       accounts,
       'prepareAccount',
@@ -73,6 +69,17 @@ export function createEngine(options: EngineOptions): CryptoApi {
       'linkApprove',
       'revokeDevice',
     ),
+  };
+}
+
+export function createEngine(options: EngineOptions): CryptoApi {
+  const core = new EngineCore(options);
+  const waiting = new Map<string, ChannelId>();
+  const receiving = new Receiving(core, waiting);
+  const verification = new Verification(core);
+  return {
+    backend: () => Promise.resolve(core.backendName),
+    ...entryCalls(core),
     ...prekeyCalls(core),
     ...draftCalls(core),
     ...bind(new Identities(core), 'ingestLogs', 'logsNeeded', 'identities'),

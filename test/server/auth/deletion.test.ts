@@ -321,6 +321,7 @@ it('is decided for every table there is', async () => {
       'ChannelReader',
       'Credential',
       'Invite',
+      'LinkMailbox',
       'Member',
       'MemberRole',
       'OneTimeKey',

@@ -24,6 +24,7 @@ const erasures: readonly (readonly [name: string, sql: string])[] = [
   ['totp', 'DELETE FROM "Totp" WHERE "accountId" = $1::uuid'],
   ['backup-codes', 'DELETE FROM "BackupCode" WHERE "accountId" = $1::uuid'],
   ['passkeys', 'DELETE FROM "Passkey" WHERE "accountId" = $1::uuid'],
+  ['links', 'DELETE FROM "LinkMailbox" WHERE "accountId" = $1::uuid'],
   ['backup', 'DELETE FROM "Backup" WHERE "accountId" = $1::uuid'], // its entries go with it
   ['cursors', 'DELETE FROM "ChannelCursor" WHERE "accountId" = $1::uuid'],
   ['invites', 'DELETE FROM "Invite" WHERE "createdById" = $1::uuid'],
