@@ -71,10 +71,10 @@ describe('adding a passkey', () => {
     ]);
     const { passkeyId = '' } = passkeys[0] ?? {};
     for (const refused of [
-      eve.api.passkeys.rename({ passkeyId, name: 'Mine' }),
-      eve.api.passkeys.remove({ passkeyId }),
+      () => eve.api.passkeys.rename({ passkeyId, name: 'Mine' }),
+      () => eve.api.passkeys.remove({ passkeyId }),
     ]) {
-      expect(await refusal(refused)).toEqual({ code: 'not_found' });
+      expect(await refusal(refused())).toEqual({ code: 'not_found' });
     }
     await ada.api.passkeys.rename({ passkeyId, name: '  Key ring ' });
     expect((await ada.api.factors.status()).passkeys[0]?.name).toBe('Key ring');

@@ -69,8 +69,9 @@ describe('switching codes on', () => {
       totp: { enabledAt: world.clock.now(), backupCodesLeft: limits.backupCodes },
       passkeys: [],
     });
-    for (const again of [ada.api.factors.beginTotp(), ada.api.factors.enableTotp({ code: codeNow(1) })]) {
-      expect(await refusal(again)).toEqual({ code: 'conflict', what: 'second_factor' });
+    const { factors } = ada.api;
+    for (const again of [() => factors.beginTotp(), () => factors.enableTotp({ code: codeNow(1) })]) {
+      expect(await refusal(again())).toEqual({ code: 'conflict', what: 'second_factor' });
     }
   });
 

@@ -196,13 +196,13 @@ describe('it refuses', () => {
     const { input } = approval(ada, mailboxId);
     world.clock.advance(limits.linkMs);
     const late = [
-      nobody().links.read({ mailboxId }),
-      nobody().links.ask({ mailboxId, parcel: random(300) }),
-      nobody().auth.claimLink({ mailboxId, claim: random(32) }),
-      ada.api.links.meet({ mailboxId, parcel: random(120) }),
-      ada.api.links.approve(input),
+      () => nobody().links.read({ mailboxId }),
+      () => nobody().links.ask({ mailboxId, parcel: random(300) }),
+      () => nobody().auth.claimLink({ mailboxId, claim: random(32) }),
+      () => ada.api.links.meet({ mailboxId, parcel: random(120) }),
+      () => ada.api.links.approve(input),
     ];
-    for (const call of late) expect(await refusal(call)).toEqual({ code: 'not_found' });
+    for (const call of late) expect(await refusal(call())).toEqual({ code: 'not_found' });
     expect(await db.prisma.device.count({ where: { accountId: ada.accountId } })).toBe(1);
     const fresh = random(16);
     await nobody().links.open({ mailboxId: fresh });
