@@ -149,6 +149,14 @@ export class Keys {
     await this.#fetchLogs(await this.#options.crypto.logsNeeded({ accounts }));
   }
 
+  /** A direct conversation is looked at: whoever is in it is asked after, so that another identity shows at once. */
+  async meet(channelId: ChannelId): Promise<void> {
+    const { structure } = this.#options;
+    const others = (structure.membersOf(channelId) ?? []).filter((id) => id !== structure.account?.accountId);
+    const accounts = others.map((accountId) => ({ accountId, headSeq: Number.MAX_SAFE_INTEGER }));
+    if (accounts.length > 0) await this.refreshLogs(accounts).catch(() => undefined);
+  }
+
   /** Everything that waits in the mailbox. */
   pullMail(): Promise<void> {
     return this.#inMailOrder(async () => {

@@ -149,6 +149,7 @@ export class Workspace {
     if (known) return known;
     const log = unowned(() => this.#newLog(channelId));
     this.#logs.set(channelId, log);
+    void this.keys.meet(channelId);
     return log;
   }
 
@@ -214,6 +215,7 @@ export class Workspace {
       this.#catchUpWith(early);
       this.people.learn([bootstrap.account, ...bootstrap.dms.flatMap((dm) => dm.members)]);
       await Promise.all([this.people.rewatch(), this.typing.refocus(), this.keys.catchUp()]);
+      for (const channelId of this.#logs.keys()) void this.keys.meet(channelId);
       for (const log of this.#logs.values()) void log.catchUp(this.structure.head(log.channelId).lastSeq);
       await this.outbox.resume();
       void this.backup.catchUp();
