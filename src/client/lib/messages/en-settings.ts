@@ -34,7 +34,7 @@ export const enSettings = {
   'settings.lastSeen': 'last seen {when}',
   'backup.title': 'Backup of your keys',
   'backup.lead':
-    'The keys of your messages are kept on the server, sealed so that only your password or recovery code opens them. A new browser reads everything from there.',
+    'The keys of your messages are kept on the server, sealed so that only your devices, your password or your recovery code open them. A new browser reads everything from there.',
   'backup.done': 'All keys backed up',
   'backup.waiting': 'Keys that are only on this device so far: {count}',
   'backup.restoring': 'Fetching your keys …',
