@@ -17,6 +17,7 @@ import { PresenceRegistry } from './domains/live/presence-registry.ts';
 import { TypingRegistry } from './domains/live/typing-registry.ts';
 import { createSendQueue } from './domains/messages/send-queue.ts';
 import { createSessionLookup } from './domains/sessions/session-lookup.ts';
+import { createAccountLookup } from './domains/users/account-lookup.ts';
 import { JobBoard } from './job-board.ts';
 import { Lockout } from './lockout.ts';
 
@@ -69,7 +70,8 @@ export function createDeps(options: DepsOptions, live: LivePublisher): Deps {
     ...createLimits(options),
     live,
     sessions: createSessionLookup({ db, clock }),
-    sends: createSendQueue({ db, log, clock, metrics }),
+    accounts: createAccountLookup({ db }),
+    sends: createSendQueue({ db, log, clock, metrics, live }),
     presence: new PresenceRegistry(clock, ({ id }, event) =>
       live.publish({ to: 'connection', connectionId: id }, event),
     ),

@@ -13,6 +13,7 @@ import type { AccessTokens } from './platform/tokens.ts';
 import type { PresenceRegistry } from './domains/live/presence-registry.ts';
 import type { TypingRegistry } from './domains/live/typing-registry.ts';
 import type { SessionLookup } from './domains/sessions/session-lookup.ts';
+import type { AccountLookup } from './domains/users/account-lookup.ts';
 import type { SendQueue } from './domains/messages/send-queue.ts';
 import type { Audience, LiveEvent, LiveEventOf } from '#shared/events.ts';
 import type { AccountId, ChannelId, CommunityId, DeviceId, SessionId } from '#shared/ids.ts';
@@ -26,6 +27,8 @@ export interface LivePublisher {
   publish(audience: Audience, event: LiveEvent): void;
   /** A channel's log events are released in seq order. */
   publishAppended(audience: Audience & { to: 'channel' }, event: LiveEventOf<'event.appended'>): void;
+  /** Live subscriptions of this node that hear `audience` now. */
+  listeners(audience: Audience): number;
   joinCommunity(accountId: AccountId, communityId: CommunityId): void;
   leaveCommunity(accountId: AccountId, communityId: CommunityId): void;
   dissolveCommunity(communityId: CommunityId): void;
@@ -54,6 +57,7 @@ export interface Deps {
   readonly live: LivePublisher;
   /** Which sessions may act now. */
   readonly sessions: SessionLookup;
+  readonly accounts: AccountLookup;
   /** The write path of the channel log. */
   readonly sends: SendQueue;
   readonly presence: PresenceRegistry;

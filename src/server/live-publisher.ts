@@ -35,6 +35,7 @@ export function createLivePublisher(
       const { channelId } = audience;
       hub.publishOrdered({ stream: channelId, seq: event.event.seq, topics: [topicOf(audience)], event });
     },
+    listeners: (audience) => hub.count(topicOf(audience)),
     joinCommunity: (accountId, communityId) =>
       hub.join(topics.account(accountId), topics.community(communityId)),
     leaveCommunity(accountId, communityId) {

@@ -37,6 +37,7 @@ export function publishToAll(local: LivePublisher, bus: Bus<NodeMessage>): LiveP
       local.publishAppended(audience, event);
       tell({ kind: 'append', audience, event });
     },
+    listeners: (audience) => local.listeners(audience),
     joinCommunity(accountId, communityId) {
       local.joinCommunity(accountId, communityId);
       tell({ kind: 'join', accountId, communityId });

@@ -126,6 +126,8 @@ export const limits = {
   chainCertsPerCall: 100,
   mentionsShown: 99,
   commitBatch: 500,
+  /** From one batch of sends to the next while sends come together: at most 100 commits per second and lane. */
+  commitGatherMs: 10,
   dmsPerAccount: 1000,
   /** How long the payload of a replaced edit is kept; its row stays. */
   supersededEditMs: 30 * DAY,
@@ -144,6 +146,10 @@ export const limits = {
   typingEveryMs: 3 * SECOND,
   typingShownMs: 6 * SECOND,
   seqHoleMs: 200,
+  /** How long a channel rests after a message: microseconds per listener, from the least worth a timer to the most. */
+  fanOutRestUs: 120,
+  fanOutRestMinMs: 5,
+  fanOutRestMaxMs: 60,
   sessionRecheckMs: MINUTE,
   /** How long a server that goes down waits for calls in flight. */
   drainMs: 5 * SECOND,

@@ -1,6 +1,7 @@
 // W1, fan-out: one channel, 100, 500 and 2000 subscribers, 200-byte texts, persisted before the acknowledgement, against
 // a bare `ws` relay that forwards frames of the same size. Both in this run, round by round; the database's CPU counts
 // too. Method and figures: docs/benchmarks.md.
+import { restAfterFanOut } from '#server/domains/messages/send-queue.ts';
 import { cpuBetween, startChild, type Cpu } from './child.ts';
 import { openRelaySide, openServerSide, type Side } from './fan-out.ts';
 import { Latencies, median, round } from './latency.ts';
@@ -81,10 +82,11 @@ const compare = ({ ours, relay }: Load): number =>
   median(ours.map((run, at) => perCpuSecond([run]) / perCpuSecond(relay.slice(at, at + 1))));
 
 /**
- * The median message took longer than the next one was away: messages queued, so that several shared a commit and a
- * write. The comparison then flatters us and is not to be quoted.
+ * The median message took longer than the next one was away, beyond the channel's rest: messages queued because we did
+ * not keep up. The comparison then flatters us and is not to be quoted.
  */
-const isOverloaded = (load: Load): boolean => latency(load.ours, 0.5) > 1000 / load.perSecond;
+const isOverloaded = (load: Load): boolean =>
+  latency(load.ours, 0.5) > 1000 / load.perSecond + restAfterFanOut(load.subscribers);
 
 const sumOf = (runs: readonly Round[], of: 'lost' | 'bytes' | 'delivered'): number =>
   runs.reduce((sum, run) => sum + run[of], 0);

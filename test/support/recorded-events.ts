@@ -30,6 +30,7 @@ export function recordedEvents(): RecordedEvents {
   const live: LivePublisher = {
     publish: (audience, event) => void calls.push({ call: 'publish', audience, event }),
     publishAppended: (audience, event) => void calls.push({ call: 'publish', audience, event }),
+    listeners: () => 0,
     joinCommunity: note('joinCommunity'),
     leaveCommunity: note('leaveCommunity'),
     dissolveCommunity: note('dissolveCommunity'),

@@ -1,5 +1,7 @@
 // Group commit without a timer: rows that arrive while a batch is being committed form the next batch, so an idle
-// server commits at once and a busy one commits hundreds of rows together. A lane commits one batch at a time.
+// server commits at once and a busy one commits hundreds of rows together. A lane commits one batch at a time, and
+// while rows come faster than they would be committed one by one, it gathers them for some milliseconds.
+// A key may rest after a commit, where what follows it costs more than the commit: what comes meanwhile goes together.
 
 export interface BatchStats {
   readonly lane: number;
@@ -11,6 +13,8 @@ export interface BatchStats {
 export interface CommitQueueOptions<Row, Result> {
   readonly lanes?: number;
   readonly maxBatch?: number;
+  /** Milliseconds from the begin of a batch to the next one's while rows come together; a row alone never waits. */
+  readonly gatherMs?: number;
   /** Rows waiting in all lanes together; more are refused. */
   readonly maxDepth?: number;
   /** Rows with the same key keep their order: they share a lane. */
@@ -18,6 +22,8 @@ export interface CommitQueueOptions<Row, Result> {
   /** Commits `rows` and answers one result per row, in their order; rejects when nothing was committed. */
   readonly commit: (rows: readonly Row[]) => Promise<readonly Result[]>;
   readonly onBatch?: (stats: BatchStats) => void;
+  /** Milliseconds from this row's commit until the next of its key begins; 0: at once. */
+  readonly restMs?: (row: Row, result: Result) => number;
 }
 
 /** Too many rows wait already: the database does not keep up. */
@@ -46,6 +52,14 @@ interface Lane<Row, Result> {
   readonly number: number;
   waiting: Entry<Row, Result>[];
   running: boolean;
+  /** When the next batch may begin, by performance.now(). */
+  readyAt: number;
+}
+
+interface Rest<Row, Result> {
+  readonly lane: Lane<Row, Result>;
+  readonly entries: Entry<Row, Result>[];
+  readonly timer: NodeJS.Timeout;
 }
 
 /** FNV-1a, 32 bits: the same key always takes the same lane. */
@@ -60,6 +74,8 @@ export class CommitQueue<Row, Result> {
   readonly #lanes: readonly Lane<Row, Result>[];
   readonly #maxBatch: number;
   readonly #maxDepth: number;
+  /** What came for keys that rest, in order. */
+  readonly #resting = new Map<string, Rest<Row, Result>>();
   #depth = 0;
   #closed = false;
   #idle: (() => void)[] = [];
@@ -72,6 +88,7 @@ export class CommitQueue<Row, Result> {
       number,
       waiting: [],
       running: false,
+      readyAt: 0,
     }));
   }
 
@@ -87,10 +104,13 @@ export class CommitQueue<Row, Result> {
   push(row: Row): Promise<Result> {
     if (this.#closed) return Promise.reject(new CommitQueueClosedError());
     if (this.#depth >= this.#maxDepth) return Promise.reject(new CommitQueueFullError());
-    const lane = this.#lanes[hashOf(this.#options.laneKey(row)) % this.#lanes.length];
+    const key = this.#options.laneKey(row);
+    const lane = this.#lanes[hashOf(key) % this.#lanes.length];
     if (!lane) return Promise.reject(new CommitQueueClosedError());
     this.#depth += 1;
     return new Promise((resolve, reject) => {
+      const resting = this.#resting.get(key);
+      if (resting) return void resting.entries.push({ row, resolve, reject });
       lane.waiting.push({ row, resolve, reject });
       if (!lane.running) void this.#run(lane);
     });
@@ -99,15 +119,46 @@ export class CommitQueue<Row, Result> {
   /** Takes no more rows and resolves when those already taken are settled. */
   drain(): Promise<void> {
     this.#closed = true;
+    for (const key of [...this.#resting.keys()]) this.#wake(key);
     if (this.#depth === 0) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Of several rows of one key the first says how long it rests. */
+  #rest({ row, result, lane }: { row: Row; result: Result; lane: Lane<Row, Result> }): void {
+    const key = this.#options.laneKey(row);
+    if (this.#closed || this.#resting.has(key)) return;
+    const restMs = this.#options.restMs?.(row, result) ?? 0;
+    if (restMs <= 0) return;
+    const isOfKey = (entry: Entry<Row, Result>): boolean => this.#options.laneKey(entry.row) === key;
+    const entries = lane.waiting.filter(isOfKey);
+    if (entries.length > 0) lane.waiting = lane.waiting.filter((entry) => !isOfKey(entry));
+    this.#resting.set(key, { lane, entries, timer: setTimeout(() => this.#wake(key), restMs) });
+  }
+
+  #wake(key: string): void {
+    const resting = this.#resting.get(key);
+    if (!resting) return;
+    this.#resting.delete(key);
+    const { lane, entries, timer } = resting;
+    clearTimeout(timer);
+    lane.waiting.push(...entries);
+    if (entries.length > 0 && !lane.running) void this.#run(lane);
   }
 
   async #run(lane: Lane<Row, Result>): Promise<void> {
     lane.running = true;
     // One microtask, so that rows pushed by the same call share the first batch.
     await Promise.resolve();
-    while (lane.waiting.length > 0) await this.#settle(lane, lane.waiting.splice(0, this.#maxBatch));
+    while (lane.waiting.length > 0) {
+      const waitMs = this.#closed ? 0 : lane.readyAt - performance.now();
+      if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+      const startedAt = performance.now();
+      const batch = lane.waiting.splice(0, this.#maxBatch);
+      await this.#settle(lane, batch);
+      const comeTogether = batch.length > 1 || lane.waiting.length > 0;
+      lane.readyAt = comeTogether ? startedAt + (this.#options.gatherMs ?? 0) : 0;
+    }
     lane.running = false;
   }
 
@@ -144,7 +195,11 @@ export class CommitQueue<Row, Result> {
       const results = await this.#options.commit(batch.map((entry) => entry.row));
       if (results.length !== batch.length)
         throw new Error('commit answered another number of results than rows');
-      for (const [at, entry] of batch.entries()) entry.resolve(results[at] as Result);
+      for (const [at, entry] of batch.entries()) {
+        const result = results[at] as Result;
+        entry.resolve(result);
+        if (this.#options.restMs) this.#rest({ row: entry.row, result, lane });
+      }
       report(false);
       return null;
     } catch (cause) {

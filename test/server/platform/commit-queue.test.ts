@@ -1,5 +1,5 @@
 // Group commit: natural batches, order within a key, no row lost or settled twice, a bad row alone in its failure.
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import {
   CommitQueue,
   CommitQueueClosedError,
@@ -116,5 +116,102 @@ describe('commit queue', () => {
   it('fails rows whose results do not match in number, instead of mixing them up', async () => {
     const { queue } = setUp({ commit: async () => [] });
     await expect(queue.push(row(0))).rejects.toThrow('number of results');
+  });
+
+  it('gathers while rows come together, and never keeps a row waiting that comes alone', async () => {
+    vi.useFakeTimers();
+    const batches: number[][] = [];
+    const { queue } = setUp({
+      gatherMs: 10,
+      commit: (rows) => {
+        batches.push(rows.map(({ n }) => n));
+        return Promise.resolve(rows.map(() => ''));
+      },
+    });
+    const pushAfter = async (ms: number, ...numbers: number[]): Promise<void> => {
+      await vi.advanceTimersByTimeAsync(ms);
+      for (const n of numbers) void queue.push(row(n));
+      await vi.advanceTimersByTimeAsync(0);
+    };
+    await pushAfter(0, 0);
+    await pushAfter(1, 1);
+    expect(batches).toEqual([[0], [1]]);
+    await pushAfter(1, 2, 3);
+    await pushAfter(1, 4);
+    await pushAfter(1, 5);
+    expect(batches).toEqual([[0], [1], [2, 3]]);
+    await vi.advanceTimersByTimeAsync(10);
+    expect(batches).toEqual([[0], [1], [2, 3], [4, 5]]);
+    // One alone in the time after: the next is not kept.
+    await pushAfter(10, 6);
+    await pushAfter(1, 7);
+    expect(batches.slice(4)).toEqual([[6], [7]]);
+    vi.useRealTimers();
+  });
+
+  describe('with keys that rest', () => {
+    afterEach(() => void vi.useRealTimers());
+
+    /** A queue in which 'busy' rests 50 ms after each commit. */
+    const setUpResting = () => {
+      vi.useFakeTimers();
+      const batches: string[][] = [];
+      const queue = new CommitQueue<Row, string>({
+        lanes: 1,
+        laneKey: ({ key }) => key,
+        commit: (rows) => {
+          batches.push(rows.map(({ key, n }) => `${key}${n}`));
+          return Promise.resolve(rows.map(({ n }) => String(n)));
+        },
+        restMs: ({ key }) => (key === 'busy' ? 50 : 0),
+      });
+      return { queue, batches };
+    };
+
+    it('holds a key back after its commit, in order and in one batch, and no other key', async () => {
+      const { queue, batches } = setUpResting();
+      const sent = [queue.push(row(0, 'busy'))];
+      await vi.advanceTimersByTimeAsync(1);
+      for (const n of [1, 2, 3]) sent.push(queue.push(row(n, 'busy')));
+      const quiet = queue.push(row(9, 'quiet'));
+      await vi.advanceTimersByTimeAsync(40);
+      expect(batches).toEqual([['busy0'], ['quiet9']]);
+      expect(await quiet).toBe('9');
+      expect(queue.depth).toBe(3);
+      await vi.advanceTimersByTimeAsync(10);
+      expect(batches).toEqual([['busy0'], ['quiet9'], ['busy1', 'busy2', 'busy3']]);
+      expect(await Promise.all(sent)).toEqual(['0', '1', '2', '3']);
+      // And lets the first go at once when the key was quiet longer than that.
+      await vi.advanceTimersByTimeAsync(60);
+      void queue.push(row(4, 'busy'));
+      await vi.advanceTimersByTimeAsync(0);
+      expect(batches.at(-1)).toEqual(['busy4']);
+    });
+
+    it('keeps the order of what waited in the lane when the rest began', async () => {
+      const { queue, batches } = setUpResting();
+      const sent = [queue.push(row(0, 'busy'))];
+      await Promise.resolve();
+      // Arrives while the first commits: it is moved out of the lane, before what comes later.
+      sent.push(queue.push(row(1, 'busy')));
+      await vi.advanceTimersByTimeAsync(1);
+      sent.push(queue.push(row(2, 'busy')));
+      await vi.advanceTimersByTimeAsync(50);
+      expect(await Promise.all(sent)).toEqual(['0', '1', '2']);
+      expect(batches).toEqual([['busy0'], ['busy1', 'busy2']]);
+    });
+
+    it('drains at once, whoever rests', async () => {
+      const { queue, batches } = setUpResting();
+      void queue.push(row(0, 'busy'));
+      await vi.advanceTimersByTimeAsync(1);
+      const last = queue.push(row(1, 'busy'));
+      const drained = queue.drain();
+      await vi.advanceTimersByTimeAsync(0);
+      await drained;
+      expect(await last).toBe('1');
+      expect(batches).toEqual([['busy0'], ['busy1']]);
+      expect(vi.getTimerCount()).toBe(0);
+    });
   });
 });

@@ -29,7 +29,11 @@ export const toBase64Url = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64url');
 export const fromBase64Url = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'base64url'));
 
-const uuidBytes = (id: string): Buffer => Buffer.from(id.replaceAll('-', ''), 'hex');
+const FRANK_LABEL = Buffer.from('cl1/frank-tag');
+const COMMITMENT_BYTES = 32;
+const UUID_BYTES = 16;
+const TIME_BYTES = 8;
+const FRANKED_BYTES = FRANK_LABEL.length + COMMITMENT_BYTES + 4 * UUID_BYTES + TIME_BYTES;
 
 /**
  * Franking tag, 32 bytes (protocol §3.14): HMAC-SHA256 of the server's franking key over
@@ -42,17 +46,15 @@ export function frankTag(
     readonly commitment: Uint8Array;
   },
 ): string {
-  const time = Buffer.alloc(8);
-  time.writeBigUInt64BE(BigInt(event.createdAt.getTime()));
-  return createHmac('sha256', key)
-    .update('cl1/frank-tag')
-    .update(event.commitment)
-    .update(uuidBytes(event.channelId))
-    .update(uuidBytes(event.eventId))
-    .update(uuidBytes(event.senderAccountId))
-    .update(uuidBytes(event.senderDeviceId))
-    .update(time)
-    .digest('base64url');
+  // Written into one buffer: each call into the hash costs more than what it hashes.
+  const franked = Buffer.alloc(FRANKED_BYTES);
+  let at = FRANK_LABEL.copy(franked);
+  franked.set(event.commitment, at);
+  at += COMMITMENT_BYTES;
+  for (const id of [event.channelId, event.eventId, event.senderAccountId, event.senderDeviceId])
+    at += franked.write(id.replaceAll('-', ''), at, 'hex');
+  franked.writeBigUInt64BE(BigInt(event.createdAt.getTime()), at);
+  return createHmac('sha256', key).update(franked).digest('base64url');
 }
 
 /** One row as delivered; a redacted or expired one carries its stub instead of an envelope. */

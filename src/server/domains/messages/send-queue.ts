@@ -5,7 +5,9 @@ import { CommitQueue } from '../../platform/commit-queue.ts';
 import type { Database } from '../../platform/db.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { Metrics } from '../../platform/metrics.ts';
+import type { ChannelId, CommunityId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
+import type { LivePublisher } from '../../deps.ts';
 import { SendGrants } from './send-grants.ts';
 import { runSendStatement, type SendRow, type SendVerdict } from './send-statement.ts';
 
@@ -53,18 +55,36 @@ async function settle(
   return verdicts;
 }
 
+/**
+ * How long a channel rests after a message, in milliseconds: delivering may take a tenth of a core per channel. Writing to
+ * a socket costs the same for one event as for five, so what is said meanwhile shares a commit and a write to each.
+ * A message after a quiet moment never waits, and small channels never do.
+ */
+export function restAfterFanOut(listeners: number): number {
+  const restMs = (listeners * limits.fanOutRestUs) / 1000;
+  return restMs < limits.fanOutRestMinMs ? 0 : Math.min(restMs, limits.fanOutRestMaxMs);
+}
+
 export function createSendQueue(deps: {
   db: Database;
   log: Logger;
   clock: Clock;
   metrics: Metrics;
+  live: Pick<LivePublisher, 'listeners'>;
 }): SendQueue {
   return new SendQueue({
     // The embedded database runs one statement at a time: a second lane would only halve the batches.
     lanes: deps.db.kind === 'pglite' ? 1 : 2,
     maxBatch: limits.commitBatch,
+    gatherMs: limits.commitGatherMs,
     laneKey: (row) => row.channelId,
     commit: (rows) => settle(deps, rows),
     onBatch: (batch) => deps.metrics.batchDone(batch),
+    restMs(row, { verdict, audienceCommunityId }) {
+      if (verdict !== 'stored') return 0;
+      const communityId = audienceCommunityId as CommunityId | null;
+      const channelId = row.channelId as ChannelId;
+      return restAfterFanOut(deps.live.listeners({ to: 'channel', channelId, communityId }));
+    },
   });
 }

@@ -51,8 +51,10 @@ export async function loadProfiles(q: Queryable, accountIds: readonly AccountId[
   return (await listAccounts(q, accountIds)).map(profileOf);
 }
 
-export function getOwnAccount(deps: Deps, actor: Actor): Promise<OwnAccount> {
-  return requireOwnAccount(deps.db, actor.accountId);
+export async function getOwnAccount(deps: Deps, actor: Actor): Promise<OwnAccount> {
+  const row = await deps.accounts.push(actor.accountId);
+  if (!row) throw notFound();
+  return ownAccountOf(row);
 }
 
 /** Profiles of those asked for whom the actor may know; the others are left out, and none at all is `not_found`. */
