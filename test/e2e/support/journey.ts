@@ -16,6 +16,24 @@ interface Fixtures {
   visit: (options?: Parameters<Browser['newContext']>[0]) => Promise<Visitor>;
 }
 
+/** While one journey runs, the server of the next one gets ready: a fresh database takes some seconds. */
+class Servers {
+  #next: Promise<TestServer> | null = null;
+
+  take(): Promise<TestServer> {
+    const taken = this.#next ?? TestServer.start();
+    this.#next = TestServer.start();
+    // Whoever takes it learns of a failure.
+    this.#next.catch(() => undefined);
+    return taken;
+  }
+
+  async close(): Promise<void> {
+    const unused = await this.#next?.catch(() => null);
+    await unused?.remove();
+  }
+}
+
 /** Failed loads are journeys' own doing (offline, restart, refused calls); everything else is ours. */
 const isExpected = (text: string): boolean =>
   /Failed to load resource|WebSocket connection to|ERR_|net::/.test(text);
@@ -29,11 +47,19 @@ function watch(page: Page, faults: string[]): void {
   });
 }
 
-export const test = base.extend<Fixtures>({
+export const test = base.extend<Fixtures, { servers: Servers }>({
   // Playwright wants a destructured first parameter, also where no fixture is needed.
-  // eslint-disable-next-line no-empty-pattern
-  server: async ({}, use) => {
-    const server = await TestServer.start();
+  servers: [
+    // eslint-disable-next-line no-empty-pattern
+    async ({}, use) => {
+      const servers = new Servers();
+      await use(servers);
+      await servers.close();
+    },
+    { scope: 'worker' },
+  ],
+  server: async ({ servers }, use) => {
+    const server = await servers.take();
     await use(server);
     await server.remove();
   },
