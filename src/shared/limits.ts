@@ -126,7 +126,7 @@ export const limits = {
   chainCertsPerCall: 100,
   mentionsShown: 99,
   commitBatch: 500,
-  /** From one batch of sends to the next while sends come together: at most 100 commits per second and lane. */
+  /** From one batch of sends to the next while sends come together: at most 100 commits per second in all lanes. */
   commitGatherMs: 10,
   dmsPerAccount: 1000,
   /** How long the payload of a replaced edit is kept; its row stays. */

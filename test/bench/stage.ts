@@ -11,7 +11,7 @@ import { migrate } from '#server/platform/migrate.ts';
 import { loadSecrets } from '#server/platform/secrets.ts';
 import { roomyRates, testEnv, testLogger } from '#test/support/deps.ts';
 import { ownSeconds, serveParent, type Cpu } from './child.ts';
-import { processSeconds, threadIds, threadSeconds } from './cpu.ts';
+import { familySeconds, parentOf, threadIds, threadSeconds } from './cpu.ts';
 
 export interface Stage {
   readonly app: App;
@@ -84,10 +84,12 @@ async function databaseMeter(database: Database): Promise<() => Cpu> {
     const [busiest = ''] = started.sort((a, b) => threadSeconds(b) - threadSeconds(a));
     return () => ({ total: ownSeconds(), database: threadSeconds(busiest) });
   }
-  const sql = 'SELECT pid FROM pg_stat_activity';
-  const rows = await database.session((session) => session.rows<{ pid: number }>(sql));
+  // Connections come and go; all are children of one process.
+  const sql = 'SELECT pg_backend_pid() AS pid';
+  const [backend] = await database.session((session) => session.rows<{ pid: number }>(sql));
+  const server = parentOf(backend?.pid ?? 0);
   return () => {
-    const spent = rows.reduce((sum, { pid }) => sum + processSeconds(pid), 0);
+    const spent = server ? familySeconds(server) : 0;
     return { total: ownSeconds() + spent, database: spent };
   };
 }

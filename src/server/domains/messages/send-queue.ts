@@ -72,11 +72,12 @@ export function createSendQueue(deps: {
   metrics: Metrics;
   live: Pick<LivePublisher, 'listeners'>;
 }): SendQueue {
+  // The embedded database runs one statement at a time: a second lane would only halve the batches.
+  const lanes = deps.db.kind === 'pglite' ? 1 : 2;
   return new SendQueue({
-    // The embedded database runs one statement at a time: a second lane would only halve the batches.
-    lanes: deps.db.kind === 'pglite' ? 1 : 2,
+    lanes,
     maxBatch: limits.commitBatch,
-    gatherMs: limits.commitGatherMs,
+    gatherMs: limits.commitGatherMs * lanes,
     laneKey: (row) => row.channelId,
     commit: (rows) => settle(deps, rows),
     onBatch: (batch) => deps.metrics.batchDone(batch),
