@@ -6,6 +6,7 @@ import { applyWSSHandler } from '@trpc/server/adapters/ws';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { isAllowedOrigin } from './platform/http.ts';
 import { uuidv7 } from './platform/ids.ts';
+import { KeepAlive } from './platform/keep-alive.ts';
 import { CLOSE_REVOKED, type LiveHub } from './platform/live-hub.ts';
 import { liveEncoder } from './platform/live-codec.ts';
 import { AppError } from '#shared/errors.ts';
@@ -89,11 +90,14 @@ export function serveSockets(server: Server, options: SocketServerOptions): { cl
     perMessageDeflate: false,
   });
   const waiting = new Waiting();
-  wss.on('connection', (socket) => waiting.start(socket));
+  const keepAlive = new KeepAlive({ everyMs: limits.signOfLifeMs });
+  wss.on('connection', (socket) => {
+    waiting.start(socket);
+    keepAlive.watch(socket);
+  });
   applyWSSHandler({
     wss,
     router: appRouter,
-    keepAlive: { enabled: true, pingMs: 30_000, pongWaitMs: 10_000 },
     maxBatchSize: limits.socketOperations,
     experimental_encoder: liveEncoder,
     createContext: async ({ req, res, info }): Promise<Context> => {
@@ -113,6 +117,7 @@ export function serveSockets(server: Server, options: SocketServerOptions): { cl
   return {
     close: async () => {
       clearInterval(timer);
+      keepAlive.stop();
       for (const client of wss.clients) client.terminate();
       await new Promise<void>((resolve) => wss.close(() => resolve()));
     },

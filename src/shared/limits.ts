@@ -151,6 +151,9 @@ export const limits = {
   fanOutRestMinMs: 5,
   fanOutRestMaxMs: 60,
   sessionRecheckMs: MINUTE,
+  /** How often the server asks a socket for a sign of life, and how long a client that hears nothing waits. */
+  signOfLifeMs: 20 * SECOND,
+  silenceMs: 45 * SECOND,
   /** How long a server that goes down waits for calls in flight. */
   drainMs: 5 * SECOND,
   /** Rows of a page of the export, and how much of a channel's log one page looks through. */

@@ -1,6 +1,7 @@
 // The live connection: one socket, a fresh tRPC client for each attempt with `live.events` as its first operation,
 // full-jitter back-off, and HTTP for calls while there is no socket.
 import type { LiveEvent } from '#shared/events.ts';
+import { limits } from '#shared/limits.ts';
 import { createHttpApi, createSocketApi, type Api, type SocketApi } from './trpc.ts';
 
 export type LiveStatus = 'connecting' | 'online' | 'waiting' | 'stopped';
@@ -14,6 +15,8 @@ export interface LiveOptions {
   readonly onEvent: (event: LiveEvent) => void;
   /** The server refused this socket's session. Its owner finds out whether it is gone; meanwhile the connection is lost. */
   readonly onRefused: () => void;
+  /** How long a connection may be silent before it counts as lost, ms. */
+  readonly silenceMs?: number;
 }
 
 const REVOKED = 4401;
@@ -21,6 +24,7 @@ const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
 /** A connection that has not opened its subscription by then is given up: a half-open one would never say so. */
 const OPEN_WITHIN_MS = 15_000;
+const LISTENS_PER_SILENCE = 5;
 
 export class LiveConnection {
   readonly #options: LiveOptions;
@@ -30,6 +34,9 @@ export class LiveConnection {
   #isOpened = false;
   #attempt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #watch: ReturnType<typeof setInterval> | undefined;
+  /** When the socket last brought anything, by the wall clock: it goes on while a machine sleeps. */
+  #heardAt = 0;
 
   constructor(options: LiveOptions) {
     this.#options = options;
@@ -49,6 +56,9 @@ export class LiveConnection {
     if (this.#status !== 'stopped') return;
     addEventListener('online', this.#retryNow);
     addEventListener('offline', this.#goOffline);
+    // A tab that comes to the front, or a machine that wakes, finds out at once.
+    addEventListener('visibilitychange', this.#listen);
+    this.#watch = setInterval(this.#listen, this.#silenceMs / LISTENS_PER_SILENCE);
     this.#connect();
   }
 
@@ -56,6 +66,8 @@ export class LiveConnection {
     this.#status = 'stopped';
     removeEventListener('online', this.#retryNow);
     removeEventListener('offline', this.#goOffline);
+    removeEventListener('visibilitychange', this.#listen);
+    clearInterval(this.#watch);
     clearTimeout(this.#timer);
     this.#drop();
   }
@@ -73,12 +85,26 @@ export class LiveConnection {
     if (this.#status !== 'stopped') this.#wait();
   };
 
+  get #silenceMs(): number {
+    return this.#options.silenceMs ?? limits.silenceMs;
+  }
+
+  /** A connection that broke without a word brings nothing any more, not even the server's questions. */
+  readonly #listen = (): void => {
+    const socket = this.#socket;
+    if (socket && this.#isOpened && Date.now() - this.#heardAt > this.#silenceMs)
+      this.#closed(socket, undefined);
+  };
+
   #connect(): void {
     this.#status = 'connecting';
     this.#isOpened = false;
     const socket = createSocketApi({
       token: this.#options.token,
       onOpen: () => undefined,
+      onHeard: () => {
+        if (socket === this.#socket) this.#heardAt = Date.now();
+      },
       onClose: (code) => this.#closed(socket, code),
     });
     this.#socket = socket;

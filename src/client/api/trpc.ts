@@ -34,6 +34,8 @@ export interface SocketEvents {
   /** Called for every new socket; the token authenticates it for its life. */
   readonly token: () => Promise<string>;
   readonly onOpen: () => void;
+  /** Something came: a frame of any kind, the server's question for a sign of life included. */
+  readonly onHeard: () => void;
   /** `code` 4401: the session was revoked. */
   readonly onClose: (code: number | undefined) => void;
 }
@@ -41,6 +43,16 @@ export interface SocketEvents {
 export interface SocketApi {
   readonly api: Api;
   close(): Promise<void>;
+}
+
+/** The server asks every socket for a sign of life (limits.signOfLifeMs); tRPC's client answers it and tells nobody. */
+function socketThatTells(onHeard: () => void): typeof WebSocket {
+  return class extends WebSocket {
+    constructor(...args: ConstructorParameters<typeof WebSocket>) {
+      super(...args);
+      this.addEventListener('message', onHeard);
+    }
+  };
 }
 
 /**
@@ -55,7 +67,7 @@ export function createSocketApi(events: SocketEvents): SocketApi {
     onOpen: events.onOpen,
     onClose: (cause) => events.onClose(cause?.code),
     retryDelayMs: () => 0x7fffffff,
-    keepAlive: { enabled: true, intervalMs: 20_000, pongTimeoutMs: 8_000 },
+    WebSocket: socketThatTells(events.onHeard),
   });
   const api = createTRPCClient<AppRouter>({ links: [wsLink({ client, transformer: superjson })] });
   return { api, close: () => client.close() };

@@ -86,12 +86,11 @@ describe('backup', () => {
     await write(ada, direct, text('from the first'));
     await Promise.all([backedUp(ada), backedUp(second)]);
     // In the log's order, whichever of the two came first.
-    const texts = await eventually(() => {
-      const seen = textsIn(ada, direct);
-      expect([...seen].sort()).toEqual(
-        [...expected.direct, 'to both', 'from the second', 'from the first'].sort(),
-      );
-      return seen as string[];
+    let texts: string[] = [];
+    await eventually(() => {
+      texts = textsIn(ada, direct) as string[];
+      const all = [...expected.direct, 'to both', 'from the second', 'from the first'];
+      expect([...texts].sort()).toEqual(all.sort());
     });
     const third = await town.secondBrowser('ada');
     await readsAll(third, { general: expected.general, direct: texts });

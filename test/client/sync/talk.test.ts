@@ -1,11 +1,12 @@
 // The sync engine of several people against a real server: what one writes the others read, whatever happens between.
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Api } from '#client/api/trpc.ts';
 import type { CryptoApi } from '#client/crypto/protocol.ts';
 import { ChannelLog } from '#client/sync/channel-log.svelte.ts';
 import type { Outbox } from '#client/sync/outbox.svelte.ts';
 import type { Workspace } from '#client/sync/workspace.svelte.ts';
 import type { ChannelId } from '#shared/ids.ts';
+import { limits } from '#shared/limits.ts';
 import type { ChannelEvent } from '#shared/messages.ts';
 import { draftOf, eventually, loneOutbox, shown, text, textsIn, Town, write } from '../support/town.ts';
 
@@ -301,4 +302,23 @@ describe('a channel log', () => {
     );
     await eventually(() => expect(log.rows.map(shown)).toEqual(['here', '(failed withheld_by_server)']));
   });
+});
+
+describe('a connection that broke without a word', () => {
+  afterEach(() => void vi.useRealTimers());
+
+  it('is noticed as soon as the tab is looked at again, and nothing said meanwhile is missing', async () => {
+    const channelId = await room();
+    expect(ben.live.status).toBe('online');
+    dispatchEvent(new Event('visibilitychange'));
+    expect(ben.live.status).toBe('online');
+    // The machine sleeps: time goes on, nothing is heard.
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + limits.silenceMs + 1000 });
+    dispatchEvent(new Event('visibilitychange'));
+    expect(ben.live.status).toBe('waiting');
+    vi.useRealTimers();
+    await write(ada, channelId, text('while you were away'));
+    await eventually(() => expect(ben.live.status).toBe('online'));
+    await bothSee(channelId, ['while you were away']);
+  }, 60_000);
 });
