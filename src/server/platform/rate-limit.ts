@@ -27,16 +27,24 @@ interface Bucket {
 /** Buckets kept before full ones, which say nothing, are swept out. */
 const SWEEP_AT = 10_000;
 
-function sweep(buckets: Map<string, Bucket>, limit: RateLimit, now: number): void {
-  for (const [key, { tokens, at }] of buckets) {
-    if (tokens + ((now - at) / 1000) * limit.perSecond >= limit.burst) buckets.delete(key);
+interface Buckets {
+  readonly byKey: Map<string, Bucket>;
+  /** How many there may be before the next sweep. */
+  sweepAt: number;
+}
+
+/** Who comes under many names can fill this with buckets that must stay: the next sweep waits until they have doubled. */
+function sweep(buckets: Buckets, limit: RateLimit, now: number): void {
+  for (const [key, { tokens, at }] of buckets.byKey) {
+    if (tokens + ((now - at) / 1000) * limit.perSecond >= limit.burst) buckets.byKey.delete(key);
   }
+  buckets.sweepAt = Math.max(SWEEP_AT, 2 * buckets.byKey.size);
 }
 
 export class RateLimiter<Class extends string> implements Limiter<Class> {
   readonly #limits: Readonly<Record<Class, RateLimit>>;
   readonly #clock: Clock;
-  readonly #buckets = new Map<Class, Map<string, Bucket>>();
+  readonly #buckets = new Map<Class, Buckets>();
 
   constructor(limits: Readonly<Record<Class, RateLimit>>, clock: Clock = systemClock) {
     this.#limits = limits;
@@ -47,14 +55,14 @@ export class RateLimiter<Class extends string> implements Limiter<Class> {
     const limit = this.#limits[cls];
     const buckets = this.#bucketsOf(cls);
     const now = this.#clock.now();
-    const bucket = buckets.get(key) ?? { tokens: limit.burst, at: now };
+    const bucket = buckets.byKey.get(key) ?? { tokens: limit.burst, at: now };
     // A clock that steps back gives nothing and takes nothing.
     const elapsedMs = Math.max(0, now - bucket.at);
     bucket.tokens = Math.min(limit.burst, bucket.tokens + (elapsedMs / 1000) * limit.perSecond);
     bucket.at = now;
-    if (!buckets.has(key)) {
-      if (buckets.size >= SWEEP_AT) sweep(buckets, limit, now);
-      buckets.set(key, bucket);
+    if (!buckets.byKey.has(key)) {
+      if (buckets.byKey.size >= buckets.sweepAt) sweep(buckets, limit, now);
+      buckets.byKey.set(key, bucket);
     }
     if (bucket.tokens < cost) {
       return { allowed: false, retryAfterMs: Math.ceil(((cost - bucket.tokens) / limit.perSecond) * 1000) };
@@ -63,10 +71,10 @@ export class RateLimiter<Class extends string> implements Limiter<Class> {
     return { allowed: true };
   }
 
-  #bucketsOf(cls: Class): Map<string, Bucket> {
+  #bucketsOf(cls: Class): Buckets {
     const known = this.#buckets.get(cls);
     if (known) return known;
-    const made = new Map<string, Bucket>();
+    const made: Buckets = { byKey: new Map(), sweepAt: SWEEP_AT };
     this.#buckets.set(cls, made);
     return made;
   }
