@@ -17,6 +17,7 @@ import { Archives } from './held-chains.ts';
 import { noteReadersOf, requirePinned } from './conversation-pin.ts';
 import { isLive, packetFor, refOf, targetsOf, withoutSession, type Target } from './pairwise-link.ts';
 import type { ConversationRef, CryptoApi } from './protocol.ts';
+import { askForMissing } from './repair-state.ts';
 import { keys, type AskedRecord, type OwnChainRecord, type RequestRecord } from './records.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
 
@@ -41,6 +42,7 @@ export class KeyRequests implements RequestCalls {
       const missing = new Map<string, Target>();
       let hasMore = false;
       const others = await this.#othersIn(unit, own, conversation);
+      const repair = conversation?.kind === 'dm' && (await askForMissing(unit, now));
       for (const [key, asked] of await unit.list<AskedRecord>(keys.askedIn(channelId))) {
         const times = asked.times.filter((at) => now - at < HOUR_MS);
         const last = times.at(-1) ?? -Infinity;
@@ -60,7 +62,7 @@ export class KeyRequests implements RequestCalls {
           packets.push(await this.#ask(unit, own, { channelId, asked, target, now }));
         unit.put(key, { ...asked, times: [...times, now] } satisfies AskedRecord);
       }
-      return { packets, missing: { logs: [], bundles: [...missing.values()].map(refOf) }, hasMore };
+      return { packets, missing: { logs: [], bundles: [...missing.values()].map(refOf) }, hasMore, repair };
     });
   }
 
