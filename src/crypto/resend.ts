@@ -23,7 +23,13 @@ import { decodeRatchetMessage } from './double-ratchet.ts';
 import { CryptoError, ensure, type CryptoErrorCode } from './errors.ts';
 import { decodePrekeyMessage } from './pqxdh.ts';
 import { sign, verifySigned } from './primitives.ts';
-import { readResend, writeResend, type PacketPlace, type ResendReason, type ResendRequest } from './resend-request.ts';
+import {
+  readResend,
+  writeResend,
+  type PacketPlace,
+  type ResendReason,
+  type ResendRequest,
+} from './resend-request.ts';
 
 const OP_RESEND = 1;
 const HOUR_MS = 3_600_000;

@@ -34,15 +34,16 @@ export class KeyRequests implements RequestCalls {
     channelId: ChannelId;
     conversation?: ConversationRef;
     hasTriedSessions?: boolean;
+    again?: boolean;
     now: number;
   }): ReturnType<CryptoApi['requestKeys']> {
-    const { channelId, conversation, hasTriedSessions = false, now } = input;
+    const { channelId, conversation, hasTriedSessions = false, again = false, now } = input;
     return this.#core.run(async (unit, own) => {
       const packets: OutgoingPacket[] = [];
       const missing = new Map<string, Target>();
       let hasMore = false;
       const others = await this.#othersIn(unit, own, conversation);
-      const repair = conversation?.kind === 'dm' && (await askForMissing(unit, now));
+      const repair = conversation?.kind === 'dm' && (await askForMissing(unit, { now, again }));
       for (const [key, asked] of await unit.list<AskedRecord>(keys.askedIn(channelId))) {
         const times = asked.times.filter((at) => now - at < HOUR_MS);
         const last = times.at(-1) ?? -Infinity;

@@ -249,11 +249,12 @@ export interface CryptoApi extends BackupApi, LinkCalls, PeopleCalls, RepairCall
   /** Requests for the chains of messages that could not be opened (≤ 1 per chain and minute, ≤ 6 per hour): to their
    *  senders, and with `conversation` also to its readers' devices where a chain may be shared.
    *  `missing`: devices without a session; claim, `startSessions`, then ask again with `hasTriedSessions`.
-   *  `hasMore`: there are devices that were not asked yet. */
+   *  `hasMore`: there are devices that were not asked yet. `again`: a person asks, so does whoever was asked before. */
   requestKeys(input: {
     channelId: ChannelId;
     conversation?: ConversationRef;
     hasTriedSessions?: boolean;
+    again?: boolean;
     now: number;
   }): Promise<{
     readonly packets: readonly OutgoingPacket[];

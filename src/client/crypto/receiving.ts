@@ -163,7 +163,9 @@ export class Receiving {
     if (!prekeys) return done;
     const bytes = fromBase64Url(packet.bytes);
     if (bytes[0] === PACKET_CONTROL)
-      return { repair: await takeControl(unit, own, { peer, accountId, deviceId: senderDeviceId, packet, now }) };
+      return {
+        repair: await takeControl(unit, own, { peer, accountId, deviceId: senderDeviceId, packet, now }),
+      };
     let isDecrypted = false;
     try {
       const setKey = sessionSetKey(peer.log.aid, deviceId);

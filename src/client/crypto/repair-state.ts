@@ -33,7 +33,10 @@ export interface RepairPeer {
   readonly deviceId: DeviceId;
 }
 
-export async function repairOf(unit: UnitOfWork, of: RepairPeer): Promise<{ key: string; record: RepairRecord }> {
+export async function repairOf(
+  unit: UnitOfWork,
+  of: RepairPeer,
+): Promise<{ key: string; record: RepairRecord }> {
   const { peer, accountId, deviceId } = of;
   const key = keys.repair(deviceAddress(peer.log.aid, uuidToBytes(deviceId)));
   return { key, record: (await unit.get<RepairRecord>(key)) ?? newRepair({ accountId, deviceId }) };
@@ -71,30 +74,36 @@ export async function noteFailure(
   return true;
 }
 
-/** A direct message is here and its key is not; the sender is asked with the next `requestKeys`, once a message. */
+/** A direct message is here and its key is not: the sender is asked with the next `requestKeys`, once a message. */
 export async function noteMissing(unit: UnitOfWork, of: RepairPeer, event: ChannelEvent): Promise<void> {
   const { key, record } = await repairOf(unit, of);
   const { eventId, createdAt: at } = event;
-  const isNoted = record.missing.some((known) => known.eventId === eventId);
-  if (isNoted || at <= record.missingAskedTo) return;
+  if (record.missing.some((known) => known.eventId === eventId)) return;
   const missing = [...record.missing, { eventId, at }].slice(-MAX_MISSING);
   unit.put(key, { ...record, missing } satisfies RepairRecord);
 }
 
-/** Messages that still have no key, and for which nobody was asked, become requests. Answers whether there are any. */
-export async function askForMissing(unit: UnitOfWork, now: number): Promise<boolean> {
+/**
+ * Messages that still have no key become requests: those nobody was asked for, or all when a person asks again. Answers
+ * whether there are any.
+ */
+export async function askForMissing(
+  unit: UnitOfWork,
+  { now, again }: { now: number; again: boolean },
+): Promise<boolean> {
   let isAny = false;
   for (const [key, record] of await unit.list<RepairRecord>(keys.repairs)) {
-    if (record.missing.length === 0) continue;
-    const missingAskedTo = Math.max(record.missingAskedTo, ...record.missing.map(({ at }) => at));
-    let isMissing = false;
-    for (const { eventId, at } of record.missing) {
-      const isOpened = (await unit.get(keys.plain(eventId))) !== undefined;
-      isMissing ||= !isOpened && now - at < RESEND_WINDOW_MS;
+    const missing: RepairRecord['missing'][number][] = [];
+    for (const item of record.missing) {
+      const isOpened = (await unit.get(keys.plain(item.eventId))) !== undefined;
+      if (!isOpened && now - item.at < RESEND_WINDOW_MS) missing.push(item);
     }
-    const wanted = record.wanted ?? (isMissing ? { reason: 'missing' as const, place: null } : null);
-    unit.put(key, { ...record, wanted, missing: [], missingAskedTo } satisfies RepairRecord);
-    isAny ||= isMissing;
+    const isDue = missing.some(({ at }) => again || at > record.missingAskedTo);
+    if (missing.length === record.missing.length && !isDue) continue;
+    const missingAskedTo = Math.max(record.missingAskedTo, ...missing.map(({ at }) => at));
+    const wanted = record.wanted ?? (isDue ? { reason: 'missing' as const, place: null } : null);
+    unit.put(key, { ...record, wanted, missing, missingAskedTo } satisfies RepairRecord);
+    isAny ||= isDue;
   }
   return isAny;
 }
@@ -114,7 +123,11 @@ export async function noteRequest(unit: UnitOfWork, of: RepairPeer, now: number)
   const { key, record } = await repairOf(unit, of);
   if (record.answerAt !== null) return true;
   const answerAt = nextResend(record.answers, now);
-  unit.put(key, { ...record, answerAt, isWedged: record.isWedged || answerAt === null } satisfies RepairRecord);
+  unit.put(key, {
+    ...record,
+    answerAt,
+    isWedged: record.isWedged || answerAt === null,
+  } satisfies RepairRecord);
   return true;
 }
 

@@ -1,7 +1,13 @@
 // Packets that cannot be decrypted are no dead end: the receiver asks, the sender opens a new session and sends the keys
 // again (protocol 3.6), over a relay that sees ciphertext only.
 import { beforeEach, describe, expect, it } from 'vitest';
-import { fromBase64Url, PACKET_CONTROL, PACKET_PREKEY, toBase64Url, type CommitBatch } from '#crypto/index.ts';
+import {
+  fromBase64Url,
+  PACKET_CONTROL,
+  PACKET_PREKEY,
+  toBase64Url,
+  type CommitBatch,
+} from '#crypto/index.ts';
 import type { MailboxPacket, OutgoingPacket } from '#shared/mailbox.ts';
 import { mend, textsOf, type AnyPerson, type Person } from '../support/exchange.ts';
 import { makeWorld, type World } from '../support/world.ts';
@@ -253,7 +259,7 @@ describe('repair of sessions', () => {
       expect(await server.repair(ada)).toEqual([]);
     });
 
-    it('A49 a changed request, or one in another\'s name, changes nothing', async () => {
+    it("A49 a changed request, or one in another's name, changes nothing", async () => {
       const { server } = world;
       const cleo = await server.join('cleo');
       const trio = server.conversation('text', world.talk.channelId, [ada, ben, cleo]);
@@ -273,7 +279,7 @@ describe('repair of sessions', () => {
       expect(await give(ada, request)).toBe(true);
     });
 
-    it('A49 junk in somebody\'s name makes at most 6 requests an hour, then the person is told', async () => {
+    it("A49 junk in somebody's name makes at most 6 requests an hour, then the person is told", async () => {
       const { server } = world;
       const [template] = await (async () => {
         await server.say(ada, world.direct, 'four');

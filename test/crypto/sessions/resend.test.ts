@@ -2,7 +2,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fromHex, toHex } from '#crypto/bytes.ts';
-import { RESEND_CLOCK_SKEW_MS, RESEND_EVERY_MS, RESEND_WINDOW_MS, RESENDS_PER_HOUR } from '#crypto/constants.ts';
+import {
+  RESEND_CLOCK_SKEW_MS,
+  RESEND_EVERY_MS,
+  RESEND_WINDOW_MS,
+  RESENDS_PER_HOUR,
+} from '#crypto/constants.ts';
 import { CryptoError } from '#crypto/errors.ts';
 import { decodePairwise, encodePairwise } from '#crypto/pairwise.ts';
 import { nextResend, openResend, packetPlace, resendReason, signResend } from '#crypto/resend.ts';
@@ -81,7 +86,9 @@ describe('signed resend requests', () => {
     const posing = signResend(bob.device.secrets, { ...ends(), from: at(bob, 1) }, request);
     expectCode('mismatch', () => openResend(posing, check));
     const account = { ...at(ada), aid: at(bob).aid };
-    expectCode('mismatch', () => openResend(signResend(bob.device.secrets, { ...ends(), to: account }, request), check));
+    expectCode('mismatch', () =>
+      openResend(signResend(bob.device.secrets, { ...ends(), to: account }, request), check),
+    );
   });
 
   it('A49 a repeated request, an older one, and one from another time are refused', () => {
@@ -145,7 +152,12 @@ describe('frozen vectors of resend', () => {
     const to = { aid: fill(32, 3), deviceId: fill(16, 4) };
     const place = { sid: fill(8, 5), dhPub: fill(32, 6), n: 300 };
     const { secrets } = bob.device;
-    const key = { eventId: fill(16, 7), contentKey: fill(32, 8), bodyHash: fill(32, 9), commit: fill(32, 10) };
+    const key = {
+      eventId: fill(16, 7),
+      contentKey: fill(32, 8),
+      bodyHash: fill(32, 9),
+      commit: fill(32, 10),
+    };
     const payloads = [
       { kind: 'resend', reason: 'unknown-session', place },
       { kind: 'resend', reason: 'by-hand', place: null },
