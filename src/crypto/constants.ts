@@ -45,6 +45,7 @@ export const SIGN_LABELS = {
 // First bytes of packets and messages
 export const PACKET_PREKEY = 0x10;
 export const PACKET_RATCHET = 0x11;
+export const PACKET_CONTROL = 0x12;
 export const MESSAGE_SENDER_KEY = 0x21;
 
 // Account log (3.2)
@@ -99,6 +100,16 @@ export const MAX_CHAIN_WITHOUT_TURN = 5000;
 export const PQ_REFRESH_MS = 7 * DAY;
 export const PQ_REFRESH_MESSAGES = 500;
 export const YOUNG_SESSION_MS = 1 * DAY;
+/** Resend (3.6): a request counts, and what was sent is remembered, for so long. */
+export const RESEND_WINDOW_MS = 14 * DAY;
+/** One request per peer device in this time … */
+export const RESEND_EVERY_MS = 60 * SECOND;
+/** … and so many in an hour, on both sides. */
+export const RESENDS_PER_HOUR = 6;
+/** How far a request's signed time may lie ahead of the receiver's. */
+export const RESEND_CLOCK_SKEW_MS = 1 * DAY;
+/** Keys of direct messages in one packet: fits beside a PREKEY header. */
+export const MAX_DM_KEYS_PER_PACKET = 20;
 /** One mailbox packet (P12); packets carry keys, not bodies. */
 export const MAX_PACKET_BYTES = 4096;
 /** Packets beside one send (P8). */

@@ -11,7 +11,7 @@ import { decodeEnvelope, encodeEnvelope, type EnvelopeHeader, envelopeHash } fro
 import { CryptoError, ensure } from './errors.ts';
 import { commitContent, verifyCommitment } from './franking.ts';
 import { padContent, unpadContent } from './padding.ts';
-import { decodePairwise, encodePairwise } from './pairwise.ts';
+import { decodePairwise, encodePairwise, type DmKeyFields } from './pairwise.ts';
 import { aeadOpen, aeadSeal, H } from './primitives.ts';
 import type { Rng } from './rng.ts';
 
@@ -100,8 +100,18 @@ export function encryptDm(
 export function acceptDmKey(packet: AuthenticatedPacket): DmKey {
   const payload = decodePairwise(packet);
   if (payload.kind !== 'dm-key') throw new CryptoError('malformed', 'packet is not a message key');
-  const { eventId, contentKey, bodyHash, commit } = payload;
-  return { sender: packet.peer, eventId, contentKey, bodyHash, commit };
+  return keyFrom(packet.peer, payload);
+}
+
+/** The same for a packet with keys of earlier messages, which the sender was asked to send again. */
+export function acceptDmKeys(packet: AuthenticatedPacket): DmKey[] {
+  const payload = decodePairwise(packet);
+  if (payload.kind !== 'dm-keys') throw new CryptoError('malformed', 'packet does not hold message keys');
+  return payload.keys.map((key) => keyFrom(packet.peer, key));
+}
+
+function keyFrom(sender: PeerDevice, { eventId, contentKey, bodyHash, commit }: DmKeyFields): DmKey {
+  return { sender, eventId, contentKey, bodyHash, commit };
 }
 
 /**

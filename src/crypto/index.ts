@@ -158,6 +158,7 @@ export {
   decodeChainArchive,
   decodeDmKeys,
   decodePeerState,
+  dmKeyBinding,
   encodeChainArchive,
   encodeDmKeys,
   encodePeerState,
@@ -194,6 +195,7 @@ export {
 } from './content.ts';
 export {
   acceptDmKey,
+  acceptDmKeys,
   encryptDm,
   openArchivedDm,
   openDm,
@@ -222,6 +224,7 @@ export {
   decodePairwise,
   encodePairwise,
   WITHHELD_CODES,
+  type DmKeyFields,
   type KeyRequestPayload,
   type PairwisePayload,
   type WithheldCode,
@@ -298,6 +301,10 @@ export {
 } from './session.ts';
 export type { GossipVerdict, HeadVerdict, LogPair } from './gossip.ts';
 export type { ConsumedPrekey, LocalDevice } from './pqxdh.ts';
+
+// Repair of sessions
+export { nextResend, openResend, packetPlace, resendReason, signResend } from './resend.ts';
+export { type ResendRequest } from './resend-request.ts';
 
 // Storage
 export {

@@ -1,5 +1,5 @@
 // What travels inside pairwise sessions beside the ratchet's own fields (docs/protocol.md, Pairwise payloads): keys of
-// direct messages, sender chains, requests for a missing chain and refusals. The first byte is the kind; decoding asks
+// direct messages, sender chains, requests for a missing chain, refusals, requests to send again. The first byte is the kind; decoding asks
 // for the proof of session decryption, so none of these is ever read from anywhere else.
 import { type AuthenticatedPacket, requireAuthenticated } from './authenticated.ts';
 import { decodeAll, type Reader, Writer } from './codec.ts';
@@ -11,20 +11,36 @@ import {
   HASH_BYTES,
   ID_BYTES,
   MAX_CHAIN_CERT_BYTES,
+  MAX_DM_KEYS_PER_PACKET,
 } from './constants.ts';
 import { CryptoError, ensure } from './errors.ts';
+import { readResend, writeResend, type ResendRequest } from './resend-request.ts';
 
 /** Why a key request is not answered; wire numbers are the positions. */
 export const WITHHELD_CODES = ['not-member', 'not-shareable', 'revoked', 'too-old'] as const;
 export type WithheldCode = (typeof WITHHELD_CODES)[number];
 
 /** Key of one direct message (3.7): content key 32, H(payload) 32, commitment 32. */
-export interface DmKeyPayload {
-  readonly kind: 'dm-key';
+export interface DmKeyFields {
   readonly eventId: Uint8Array;
   readonly contentKey: Uint8Array;
   readonly bodyHash: Uint8Array;
   readonly commit: Uint8Array;
+}
+
+export interface DmKeyPayload extends DmKeyFields {
+  readonly kind: 'dm-key';
+}
+
+/** Keys of earlier direct messages, sent again because the receiver asked (3.6); none: the session is the answer. */
+export interface DmKeysPayload {
+  readonly kind: 'dm-keys';
+  readonly keys: readonly DmKeyFields[];
+}
+
+/** "I can not decrypt what you send me": see resend-request.ts. */
+export interface ResendPayload extends ResendRequest {
+  readonly kind: 'resend';
 }
 
 /** A sender chain from its owner (3.9): the chain key that yields message `startIter`. */
@@ -60,7 +76,13 @@ export interface WithheldPayload {
 }
 
 export type PairwisePayload =
-  DmKeyPayload | ChainPayload | ForwardedChainPayload | KeyRequestPayload | WithheldPayload;
+  | DmKeyPayload
+  | DmKeysPayload
+  | ChainPayload
+  | ForwardedChainPayload
+  | KeyRequestPayload
+  | WithheldPayload
+  | ResendPayload;
 
 const KIND: Record<PairwisePayload['kind'], number> = {
   'dm-key': 1,
@@ -68,6 +90,8 @@ const KIND: Record<PairwisePayload['kind'], number> = {
   'forwarded-chain': 3,
   'key-request': 4,
   withheld: 5,
+  resend: 6,
+  'dm-keys': 7,
 };
 
 /** Bytes to hand to session encryption. */
@@ -75,8 +99,13 @@ export function encodePairwise(p: PairwisePayload): Uint8Array {
   const w = new Writer().u8(KIND[p.kind]);
   switch (p.kind) {
     case 'dm-key':
-      w.fixed(p.eventId, ID_BYTES).fixed(p.contentKey, AEAD_KEY_BYTES);
-      return w.fixed(p.bodyHash, HASH_BYTES).fixed(p.commit, COMMITMENT_BYTES).done();
+      writeDmKey(w, p);
+      return w.done();
+    case 'dm-keys':
+      return w.array(p.keys, MAX_DM_KEYS_PER_PACKET, writeDmKey).done();
+    case 'resend':
+      writeResend(w, p);
+      return w.done();
     case 'chain':
       w.fixed(p.chainId, CHAIN_ID_BYTES).fixed(iterBytes(p.startIter), 4);
       return w.fixed(p.chainKey, AEAD_KEY_BYTES).fixed(p.certHash, HASH_BYTES).done();
@@ -101,13 +130,11 @@ export function decodePairwise(packet: AuthenticatedPacket): PairwisePayload {
 function readPayload(r: Reader): PairwisePayload {
   switch (r.u8()) {
     case KIND['dm-key']:
-      return {
-        kind: 'dm-key',
-        eventId: r.fixed(ID_BYTES),
-        contentKey: r.fixed(AEAD_KEY_BYTES),
-        bodyHash: r.fixed(HASH_BYTES),
-        commit: r.fixed(COMMITMENT_BYTES),
-      };
+      return { kind: 'dm-key', ...readDmKey(r) };
+    case KIND['dm-keys']:
+      return { kind: 'dm-keys', keys: r.array(MAX_DM_KEYS_PER_PACKET, readDmKey) };
+    case KIND.resend:
+      return { kind: 'resend', ...readResend(r) };
     case KIND.chain:
       return {
         kind: 'chain',
@@ -140,6 +167,20 @@ function readPayload(r: Reader): PairwisePayload {
     default:
       throw new CryptoError('unsupported', 'pairwise payload kind');
   }
+}
+
+function writeDmKey(w: Writer, key: DmKeyFields): void {
+  w.fixed(key.eventId, ID_BYTES).fixed(key.contentKey, AEAD_KEY_BYTES);
+  w.fixed(key.bodyHash, HASH_BYTES).fixed(key.commit, COMMITMENT_BYTES);
+}
+
+function readDmKey(r: Reader): DmKeyFields {
+  return {
+    eventId: r.fixed(ID_BYTES),
+    contentKey: r.fixed(AEAD_KEY_BYTES),
+    bodyHash: r.fixed(HASH_BYTES),
+    commit: r.fixed(COMMITMENT_BYTES),
+  };
 }
 
 /** Four bytes big-endian, so that packets of one kind have one length whatever the position. */

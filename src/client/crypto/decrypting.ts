@@ -31,6 +31,7 @@ import {
   type PinRecord,
   type ReadersRecord,
 } from './records.ts';
+import { noteMissing } from './repair-state.ts';
 import { isProved, isWrongKey, keepHistory, withinHistory } from './shared-history.ts';
 import { unopenedEvent, unopenedRun, withoutKey, type WaitingEvents } from './unopened.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
@@ -172,7 +173,13 @@ export class Decrypting {
         if (isSent(at) || code !== 'mismatch') failure ??= failedBy(event.eventId, code);
       }
     }
-    return failure ?? withoutKey(unit, own, { event, waiting: this.#waiting });
+    if (failure) return failure;
+    const result = await withoutKey(unit, own, { event, waiting: this.#waiting });
+    const accountId = event.senderAccountId;
+    const peer = await unit.get<PeerRecord>(keys.peer(accountId));
+    if (peer && result.status === 'pending' && result.reason === 'key_missing')
+      await noteMissing(unit, { peer, accountId, deviceId: event.senderDeviceId }, event);
+    return result;
   }
 
   async #openGroups(

@@ -18,6 +18,14 @@ export const ASKS_PER_HOUR = 6;
 /** Devices asked at a time for a chain that every reader may hand on; the next time the next ones. */
 export const ASK_DEVICES = 4;
 export const HOUR_MS = 60 * MINUTE;
+/** Mailbox positions remembered, to tell a packet that comes twice from one that was made under an old state. */
+export const MAX_TAKEN = 128;
+/** Direct messages without a key remembered per device until it is asked. */
+export const MAX_MISSING = 16;
+/** Keys of direct messages sent again to one device that asks, the newest ones. */
+export const MAX_SENT_AGAIN = 1000;
+/** When the server refused prekeys for a new session (3 an hour from one person), it is asked again after this time. */
+export const OPEN_AGAIN_MS = 10 * MINUTE;
 /** Epoch boundaries remembered per channel. */
 export const MAX_EPOCHS = 64;
 /** Removed accounts remembered per channel. */

@@ -13,6 +13,7 @@ import { prekeyCalls } from './prekey-calls.ts';
 import type { CryptoApi, Draft } from './protocol.ts';
 import { Receiving } from './receiving.ts';
 import { keys } from './records.ts';
+import { Repairs } from './repairs.ts';
 import { Sending } from './sending.ts';
 import { VaultDoors } from './vault-doors.ts';
 import { Verification } from './verification.ts';
@@ -106,6 +107,7 @@ export function createEngine(options: EngineOptions): CryptoApi {
       'backupHeadEntry',
       'backupView',
     ),
+    ...bind(new Repairs(core), 'dueRepairs', 'repairsSent', 'wedgedDevices', 'repairByHand'),
     ...bind(new KeyRequests(core), 'requestKeys', 'answerRequests'),
   };
 }

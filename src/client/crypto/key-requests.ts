@@ -17,6 +17,7 @@ import { Archives } from './held-chains.ts';
 import { noteReadersOf, requirePinned } from './conversation-pin.ts';
 import { isLive, packetFor, refOf, targetsOf, withoutSession, type Target } from './pairwise-link.ts';
 import type { ConversationRef, CryptoApi } from './protocol.ts';
+import { askForMissing } from './repair-state.ts';
 import { keys, type AskedRecord, type OwnChainRecord, type RequestRecord } from './records.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
 
@@ -33,14 +34,16 @@ export class KeyRequests implements RequestCalls {
     channelId: ChannelId;
     conversation?: ConversationRef;
     hasTriedSessions?: boolean;
+    again?: boolean;
     now: number;
   }): ReturnType<CryptoApi['requestKeys']> {
-    const { channelId, conversation, hasTriedSessions = false, now } = input;
+    const { channelId, conversation, hasTriedSessions = false, again = false, now } = input;
     return this.#core.run(async (unit, own) => {
       const packets: OutgoingPacket[] = [];
       const missing = new Map<string, Target>();
       let hasMore = false;
       const others = await this.#othersIn(unit, own, conversation);
+      const repair = conversation?.kind === 'dm' && (await askForMissing(unit, { now, again }));
       for (const [key, asked] of await unit.list<AskedRecord>(keys.askedIn(channelId))) {
         const times = asked.times.filter((at) => now - at < HOUR_MS);
         const last = times.at(-1) ?? -Infinity;
@@ -60,7 +63,7 @@ export class KeyRequests implements RequestCalls {
           packets.push(await this.#ask(unit, own, { channelId, asked, target, now }));
         unit.put(key, { ...asked, times: [...times, now] } satisfies AskedRecord);
       }
-      return { packets, missing: { logs: [], bundles: [...missing.values()].map(refOf) }, hasMore };
+      return { packets, missing: { logs: [], bundles: [...missing.values()].map(refOf) }, hasMore, repair };
     });
   }
 

@@ -25,6 +25,7 @@ import type { OutgoingPacket } from '#shared/mailbox.ts';
 import { codeOf, deviceIdOf, trustedPeer, type EngineCore, type Own } from './engine-core.ts';
 import type { MissingKeys } from './protocol.ts';
 import { keys } from './records.ts';
+import { withOpened, type RepairRecord } from './repair-record.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
 
 /** One certified live device of a trusted account. */
@@ -62,6 +63,12 @@ export async function targetsOf(
     }
   }
   return targets;
+}
+
+/** A device as a target; null unless its account's log certifies it now. */
+export function targetOf(log: AccountLogState, accountId: AccountId, deviceId: Uint8Array): Target | null {
+  if (!isLive(log, deviceId)) return null;
+  return { accountId, log, deviceId, address: deviceAddress(log.aid, deviceId) };
 }
 
 const setKey = (target: Target): string => sessionSetKey(target.log.aid, target.deviceId);
@@ -196,13 +203,16 @@ export class PairwiseLink {
     const knownSetId = (await unit.get<number>(keys.knownSet(address))) ?? 0;
     const key = sessionSetKey(log.aid, deviceId);
     const set = (await unit.get<SessionSet>(key)) ?? null;
+    const repair = await unit.get<RepairRecord>(keys.repair(address));
+    const retire = repair?.opening ? ('all' as const) : ('worn' as const);
     const opened = ahead.use(() => {
       const bundle = verifyOffer(offer, { now, knownSetId });
-      const options = { self: own.local, peerLog: log, bundle };
+      const options = { self: own.local, peerLog: log, bundle, retire };
       return { setId: bundle.setId, set: startSession(set, options, { now, rng: tape.replay }) };
     });
     unit.put(key, opened.set);
     unit.put(keys.knownSet(address), opened.setId);
+    if (repair?.opening) unit.put(keys.repair(address), withOpened(repair, now));
   }
 }
 

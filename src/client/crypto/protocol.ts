@@ -9,6 +9,7 @@ import type { ChannelEvent, EventClass } from '#shared/messages.ts';
 import type { BackupApi } from './backup-protocol.ts';
 import type { LinkCalls } from './link-calls.ts';
 import type { IdentityAlarm, PeopleCalls } from './people-calls.ts';
+import type { RepairCalls } from './repair-calls.ts';
 import type { VaultCalls } from './vault-calls.ts';
 
 export type { BackupRefusal, BackupStep, BackupView } from './backup-protocol.ts';
@@ -159,9 +160,11 @@ export interface ReceiveReport {
   readonly requested: readonly ChannelId[];
   /** Packets proved that two logs of an account exist. */
   readonly alarms: readonly IdentityAlarm[];
+  /** A peer is to be asked to send again, or asked for it: `dueRepairs`. */
+  readonly repair: boolean;
 }
 
-export interface CryptoApi extends BackupApi, LinkCalls, PeopleCalls, VaultCalls {
+export interface CryptoApi extends BackupApi, LinkCalls, PeopleCalls, RepairCalls, VaultCalls {
   /** For whoever debugs: whether this browser's WebCrypto passed the check at the start and works ahead. */
   backend(): Promise<'webcrypto' | 'pure'>;
 
@@ -246,16 +249,19 @@ export interface CryptoApi extends BackupApi, LinkCalls, PeopleCalls, VaultCalls
   /** Requests for the chains of messages that could not be opened (≤ 1 per chain and minute, ≤ 6 per hour): to their
    *  senders, and with `conversation` also to its readers' devices where a chain may be shared.
    *  `missing`: devices without a session; claim, `startSessions`, then ask again with `hasTriedSessions`.
-   *  `hasMore`: there are devices that were not asked yet. */
+   *  `hasMore`: there are devices that were not asked yet. `again`: a person asks, so does whoever was asked before. */
   requestKeys(input: {
     channelId: ChannelId;
     conversation?: ConversationRef;
     hasTriedSessions?: boolean;
+    again?: boolean;
     now: number;
   }): Promise<{
     readonly packets: readonly OutgoingPacket[];
     readonly missing: MissingKeys;
     readonly hasMore: boolean;
+    /** Keys of direct messages are to be asked for: `dueRepairs`. */
+    readonly repair: boolean;
   }>;
   /** Answers to peers' requests: the chain from where they may read, or a withheld code. */
   answerRequests(input: { conversation: ConversationRef; now: number }): Promise<readonly OutgoingPacket[]>;

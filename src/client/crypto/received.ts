@@ -2,6 +2,7 @@
 import {
   uuidToBytes,
   verifyChainCert,
+  type CryptoError,
   type ChainCertOwner,
   type Installed,
   type PairwiseResult,
@@ -25,6 +26,20 @@ import type { UnitOfWork } from './unit-of-work.ts';
 export interface WantedLog {
   readonly accountId: AccountId;
   readonly fromSeq: number;
+}
+
+/** What one packet led to. */
+export interface Outcome {
+  readonly unlocked?: readonly ChannelId[];
+  readonly requested?: ChannelId;
+  readonly alarm?: IdentityAlarm;
+  readonly logs?: readonly WantedLog[];
+  /** Somebody is to be asked, or answered. */
+  readonly repair?: boolean;
+  /** Decryption refused it: unless it can wait, its sender is to be asked. */
+  readonly failure?: CryptoError['code'];
+  /** Why it has to wait. */
+  readonly park?: Pick<ParkedRecord, 'waitsFor' | 'certHash'>;
 }
 
 type CertOwner = Omit<ChainCertOwner, 'channelId' | 'maxEpoch'>;

@@ -64,6 +64,8 @@ export interface SentRecord {
   readonly dmDevices: readonly DeviceRef[] | null;
   /** deviceAddress of every device whose chain packet travels with it. */
   readonly handed: readonly string[];
+  /** Direct messages: the record that remembers the key while it may be asked for again. */
+  readonly keptAs?: string;
 }
 
 /** An opened event. */
@@ -238,6 +240,20 @@ export const keys = {
   drafts: 'draft/',
   /** Chain packets made outside a send, until the server has them. */
   handing: (channelId: ChannelId) => `handing/${hexOf(channelId)}`,
+  /** Per device (deviceAddress) what is known of its broken sessions. */
+  repair: (address: string) => `repair/${address}`,
+  repairs: 'repair/',
+  /** Requests and answers, until the server has them. */
+  repairing: 'repairing',
+  /** Mailbox positions that were taken here lately, ascending. */
+  taken: 'taken',
+  /** Keys of direct messages sent, by day (since 1970) and the other person of the conversation. */
+  sentKeysOn: (day: number) => `sent-key/${day}/`,
+  sentKeysTo: (day: number, other: AccountId) => `${keys.sentKeysOn(day)}${hexOf(other)}/`,
+  sentKey: (day: number, other: AccountId, eventId: EventId) =>
+    `${keys.sentKeysTo(day, other)}${hexOf(eventId)}`,
+  /** Oldest day of these. */
+  sentKeysFrom: 'sent-keys-from',
   parked: (seq: number) => `parked/${String(seq).padStart(16, '0')}`,
   parkedAll: 'parked/',
   backup: 'backup',

@@ -18,6 +18,7 @@ import { toWire } from './content-bridge.ts';
 import { noteReadersOf, requirePinned } from './conversation-pin.ts';
 import { trustedPeer, type EngineCore, type Own } from './engine-core.ts';
 import { isWorn, OwnChains, withSession } from './own-chains.ts';
+import { noteSentKey } from './sent-keys.ts';
 import { logsToFetch, packetFor, refOf, targetsOf, withoutSession, type Target } from './pairwise-link.ts';
 import type { ConversationRef, CryptoApi, EncryptInput, MissingKeys, SealedMessage } from './protocol.ts';
 import { keys, type OwnChainRecord, type PlainRecord, type SentRecord } from './records.ts';
@@ -145,6 +146,9 @@ export class Sending implements SendCalls {
     }
     this.#keepPlain(unit, own, { input, opened: sealed });
     queueDmKey(unit, sealed.key);
+    const other = readers.find((accountId) => accountId !== own.self.accountId) ?? own.self.accountId;
+    const { eventId, now: at } = input;
+    const keptAs = await noteSentKey(unit, { eventId, other, at, key: sealed.key, targets: reachable });
     const dmDevices = reachable.map(refOf);
     return {
       channelId,
@@ -153,6 +157,7 @@ export class Sending implements SendCalls {
       chainCert: null,
       dmDevices,
       handed: [],
+      keptAs,
     };
   }
 
@@ -221,6 +226,7 @@ export class Sending implements SendCalls {
       if (!refused) return;
       const record = await this.#settle(unit, sent);
       unit.remove(keys.plain(sent.eventId));
+      if (refused.keptAs !== undefined) unit.remove(refused.keptAs);
       if (!record) return;
       const chain = refuseSend(record.chain, uuidToBytes(sent.eventId));
       // The refused send took its key packets with it: those devices still wait for the chain.

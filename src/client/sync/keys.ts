@@ -21,6 +21,8 @@ export interface KeysOptions {
   readonly onIdentities: (accountIds: readonly AccountId[]) => void;
   /** Who reads a channel changed, as this device's keys see it (protocol P15). */
   readonly onReaders: (channelId: ChannelId, change: { joined: AccountId[]; left: AccountId[] }) => void;
+  /** Packets could not be decrypted here, or not there: somebody is to be asked or answered. */
+  readonly onRepair: () => void;
 }
 
 export class Keys {
@@ -52,6 +54,8 @@ export class Keys {
     if (!this.#options.structure.account) return;
     await this.publishPrekeys();
     await this.pullMail();
+    // What was due when this tab, or the one before it, went.
+    this.#options.onRepair();
   }
 
   /** Fetches what is new in the own account's log. */
@@ -117,10 +121,11 @@ export class Keys {
       logsFresh && missing.logs.length === 0
         ? missing
         : await crypto.missingKeys({ conversation, logsFresh: true, now: now() });
-    return this.#openSessions(bundles);
+    return this.openSessions(bundles);
   }
 
-  async #openSessions(devices: readonly DeviceRef[]): Promise<readonly DeviceRef[]> {
+  /** Opens sessions from claimed prekeys; answers the devices whose keys did not verify. */
+  async openSessions(devices: readonly DeviceRef[]): Promise<readonly DeviceRef[]> {
     const { crypto, api, now } = this.#options;
     const refused: DeviceRef[] = [];
     for (const targets of slices(devices, limits.prekeyClaimDevicesPerCall)) {
@@ -182,7 +187,7 @@ export class Keys {
   }
 
   async #take(packets: readonly MailboxPacket[]): Promise<void> {
-    const { crypto, api, now, onUnlocked, onIdentities } = this.#options;
+    const { crypto, api, now, onUnlocked, onIdentities, onRepair } = this.#options;
     let batch = packets;
     for (let round = 0; round < 4; round++) {
       const report = await crypto.receivePackets({ packets: batch, now: now() });
@@ -190,14 +195,16 @@ export class Keys {
       for (const channelId of report.unlocked) onUnlocked(channelId);
       onIdentities(report.alarms.map(({ accountId }) => accountId));
       // A request for a channel that is none of ours is answered by nobody; the others still are.
-      for (const channelId of report.requested) await this.#answer(channelId).catch(() => undefined);
+      if (report.repair) onRepair();
+      for (const channelId of report.requested) await this.answer(channelId).catch(() => undefined);
       if (report.needLogs.length === 0) return;
       await this.#fetchLogs(report.needLogs);
       batch = [];
     }
   }
 
-  async #answer(channelId: ChannelId): Promise<void> {
+  /** Answers who asked for chains of this channel. */
+  async answer(channelId: ChannelId): Promise<void> {
     const { crypto, now } = this.#options;
     const conversation = await this.conversation(channelId);
     await this.#post(await crypto.answerRequests({ conversation, now: now() }));
@@ -226,17 +233,18 @@ export class Keys {
 
   /**
    * Asks for chains whose messages could not be opened: their senders and, where history is shared, other readers.
-   * True when there are more to ask, later.
+   * True when there are more to ask, later. `again`: a person asks.
    */
-  async requestKeys(channelId: ChannelId): Promise<boolean> {
+  async requestKeys(channelId: ChannelId, again = false): Promise<boolean> {
     if (!this.#isLeader) return false;
     const { crypto, now } = this.#options;
     const conversation = await this.conversation(channelId);
     await this.refreshLogs(conversation.readers.map((accountId) => ({ accountId })));
-    const first = await crypto.requestKeys({ channelId, conversation, now: now() });
+    const first = await crypto.requestKeys({ channelId, conversation, again, now: now() });
+    if (first.repair) this.#options.onRepair();
     await this.#post(first.packets);
     if (first.missing.bundles.length === 0) return first.hasMore;
-    await this.#openSessions(first.missing.bundles);
+    await this.openSessions(first.missing.bundles);
     const input = { channelId, conversation, hasTriedSessions: true, now: now() };
     const second = await crypto.requestKeys(input);
     await this.#post(second.packets);

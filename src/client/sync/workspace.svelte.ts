@@ -3,19 +3,19 @@
 import { LiveConnection } from '#client/api/live.svelte.ts';
 import type { Api } from '#client/api/trpc.ts';
 import type { CryptoClient } from '#client/crypto/crypto-client.ts';
-import { unowned } from '#client/lib/unowned.svelte.ts';
 import type { LiveEvent } from '#shared/events.ts';
-import type { AccountId, ChannelId, CommunityId, EventId } from '#shared/ids.ts';
-import { Asking } from './asking.ts';
+import type { AccountId, ChannelId, CommunityId } from '#shared/ids.ts';
 import { Backup } from './backup.svelte.ts';
-import { ChannelLog } from './channel-log.svelte.ts';
+import type { ChannelLog } from './channel-log.svelte.ts';
 import { Identities } from './identities.svelte.ts';
 import { Keys } from './keys.ts';
+import { Logs } from './logs.ts';
 import { Members } from './members.svelte.ts';
-import { Opener, type OpenerOptions } from './opener.ts';
+import type { Opener } from './opener.ts';
 import { Outbox } from './outbox.svelte.ts';
 import { People } from './people.svelte.ts';
 import { ReaderNotices } from './reader-notices.ts';
+import { Repairs } from './repairs.svelte.ts';
 import { Structure } from './structure.svelte.ts';
 import { Typing } from './typing.svelte.ts';
 
@@ -39,12 +39,9 @@ export class Workspace {
   readonly backup: Backup;
   readonly live: LiveConnection;
   readonly notices = new ReaderNotices();
-  readonly #logs = new Map<ChannelId, ChannelLog>();
+  readonly repairs: Repairs;
+  readonly #logs = new Logs(this);
   readonly #crypto: CryptoClient;
-  readonly #asking = new Asking(async (channelId) => {
-    await this.#logs.get(channelId)?.retryPending();
-    return this.keys.requestKeys(channelId).catch(() => false);
-  });
   /** Server time minus local time, ms. */
   #skew = 0;
   /** Events that came between `live.opened` and the bootstrap; null when state is loaded. */
@@ -78,7 +75,9 @@ export class Workspace {
         const afterSeq = structure.head(channelId).lastSeq;
         this.notices.note(channelId, change, { at: this.now(), afterSeq });
       },
+      onRepair: () => void this.repairs.run(),
     });
+    this.repairs = new Repairs({ crypto: crypto.api, api, keys: this.keys, now });
     this.identities = new Identities({
       crypto: crypto.api,
       fetchLogs: (accountIds) => this.keys.refreshLogs(accountIds.map((accountId) => ({ accountId }))),
@@ -89,7 +88,7 @@ export class Workspace {
       keys: this.keys,
       now,
       onKeys: () => {
-        this.#retryAll();
+        this.#logs.retryAll();
         this.identities.refreshAll();
       },
     });
@@ -140,48 +139,18 @@ export class Workspace {
     this.identities.close();
     this.backup.close();
     clearTimeout(this.#retry);
-    this.#asking.close();
+    this.repairs.close();
+    this.#logs.close();
   }
 
   /** The log of a conversation; made when first asked for. */
   log(channelId: ChannelId): ChannelLog {
-    const known = this.#logs.get(channelId);
-    if (known) return known;
-    const log = unowned(() => this.#newLog(channelId));
-    this.#logs.set(channelId, log);
-    void this.keys.meet(channelId);
-    return log;
+    return this.#logs.open(channelId);
   }
 
   /** Opens events of a conversation without asking anybody for keys: for reading it through, not for showing it. */
   reader(channelId: ChannelId): Opener {
-    return new Opener({ ...this.#opening(channelId), onKeysMissing: () => undefined });
-  }
-
-  #opening(channelId: ChannelId): OpenerOptions {
-    const { structure, keys } = this;
-    return {
-      channelId,
-      api: () => this.api,
-      crypto: this.#crypto.api,
-      now: () => this.now(),
-      conversation: () => ({
-        kind: structure.channel(channelId)?.kind ?? 'text',
-        members: structure.membersOf(channelId),
-        epoch: structure.head(channelId).epoch,
-      }),
-      fetchLogs: (accountIds) => keys.refreshLogs(accountIds.map((accountId) => ({ accountId }))),
-      onKeysMissing: (id) => this.#asking.soon(id),
-    };
-  }
-
-  #newLog(channelId: ChannelId): ChannelLog {
-    const { structure } = this;
-    return new ChannelLog({
-      ...this.#opening(channelId),
-      isModerator: (accountId) => this.members.mayModerate(structure.communityOf(channelId), accountId),
-      onSettled: (eventId: EventId) => this.outbox.settle(eventId),
-    });
+    return this.#logs.reader(channelId);
   }
 
   /** What this person vouches for changed: the other devices are to know. */
@@ -194,12 +163,8 @@ export class Workspace {
   async identitySettled(accountId: AccountId): Promise<void> {
     await this.vouchingChanged(accountId);
     await this.keys.receive([]).catch(() => undefined);
-    this.#retryAll();
+    this.#logs.retryAll();
     await this.outbox.resume();
-  }
-
-  #retryAll(): void {
-    for (const log of this.#logs.values()) void log.retryPending();
   }
 
   async #opened(serverNow: number): Promise<void> {
@@ -215,10 +180,10 @@ export class Workspace {
       this.#catchUpWith(early);
       this.people.learn([bootstrap.account, ...bootstrap.dms.flatMap((dm) => dm.members)]);
       await Promise.all([this.people.rewatch(), this.typing.refocus(), this.keys.catchUp()]);
-      for (const channelId of this.#logs.keys()) void this.keys.meet(channelId);
-      for (const log of this.#logs.values()) void log.catchUp(this.structure.head(log.channelId).lastSeq);
+      this.#logs.catchUp();
       await this.outbox.resume();
       void this.backup.catchUp();
+      void this.repairs.look();
       await this.members.refresh();
     } catch {
       // If the connection went again, the next `live.opened` starts over; if not, this tries once more.
@@ -282,7 +247,7 @@ export class Workspace {
 
   /** Reader or device set changed: see who reads now, and hand the chain to those who came. */
   async #rekeyed(channelId: ChannelId): Promise<void> {
-    if (!this.#logs.has(channelId)) return;
+    if (!this.#logs.get(channelId)) return;
     await this.keys.conversation(channelId).catch(() => undefined);
     await this.keys.distribute(channelId).catch(() => undefined);
   }

@@ -85,6 +85,13 @@ export class Browser {
     return (await this.#store.list('')).size;
   }
 
+  /** Loses every record of this kind, as a browser with a broken disk may. Answers how many there were. */
+  async lose(kind: 'session'): Promise<number> {
+    const lost = [...(await this.#store.list('')).keys()].filter((key) => key.split('/')[1] === kind);
+    await this.#store.commit({ expect: [], put: [], remove: lost });
+    return lost.length;
+  }
+
   close(): void {
     for (const session of this.#open.splice(0)) session.workspace?.close();
   }

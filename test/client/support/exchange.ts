@@ -297,6 +297,28 @@ export class Exchange {
     return [...results];
   }
 
+  /** What the key duties do about repairs, for channels whose readers the caller names. */
+  async repair(person: AnyPerson, conversations: readonly ConversationRef[] = []): Promise<OutgoingPacket[]> {
+    const { engine } = person;
+    const sent: OutgoingPacket[] = [];
+    for (let round = 0; round < 4; round++) {
+      const due = await engine.dueRepairs({ now: this.now });
+      this.post(person, due.packets);
+      sent.push(...due.packets);
+      await engine.repairsSent();
+      for (const conversation of conversations) {
+        if (!due.requested.includes(conversation.channelId)) continue;
+        const packets = await engine.answerRequests({ conversation, now: this.now });
+        this.post(person, packets);
+        sent.push(...packets);
+      }
+      if (due.bundles.length > 0)
+        await engine.startSessions({ claims: this.claim(due.bundles), now: this.now });
+      else if (due.packets.length === 0) break;
+    }
+    return sent;
+  }
+
   async collect(person: AnyPerson): Promise<void> {
     let packets = this.mail.get(person.deviceId) ?? [];
     for (let round = 0; round < 4; round++) {
@@ -311,6 +333,24 @@ export class Exchange {
       packets = [];
     }
   }
+}
+
+/** Lets everybody ask and answer until nobody has anything to do now. Answers what went over the wire. */
+export async function mend(
+  server: Exchange,
+  people: readonly AnyPerson[],
+  conversations: readonly ConversationRef[] = [],
+): Promise<OutgoingPacket[]> {
+  const sent: OutgoingPacket[] = [];
+  for (let round = 0; round < 8; round++) {
+    const before = sent.length;
+    for (const person of people) {
+      await server.collect(person);
+      sent.push(...(await server.repair(person, conversations)));
+    }
+    if (sent.length === before) return sent;
+  }
+  throw new Error('repair does not come to rest');
 }
 
 export const textsOf = (results: readonly DecryptResult[]): (string | null)[] =>

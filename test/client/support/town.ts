@@ -40,6 +40,7 @@ export function loneOutbox(options: OutboxOptions): Outbox {
 export class Town {
   readonly server: TestServer;
   readonly #browsers: Browser[] = [];
+  readonly #browserOf = new Map<Workspace, Browser>();
   ada!: Workspace;
   communityId!: CommunityId;
   channelId!: ChannelId;
@@ -70,7 +71,13 @@ export class Town {
     const { workspace } = tab;
     if (!workspace) throw new Error('not signed in');
     await eventually(() => expect(workspace.structure.isLoaded).toBe(true));
+    this.#browserOf.set(workspace, browser);
     return workspace;
+  }
+
+  /** The browser somebody's workspace runs in. */
+  browserOf(workspace: Workspace): Browser {
+    return this.#browserOf.get(workspace)!;
   }
 
   /** Registers somebody by an invite into the community. */
@@ -125,7 +132,7 @@ export class Town {
     const { crypto, structure } = workspace;
     const now = (): number => workspace.now();
     const ignore = (): void => undefined;
-    const events = { onUnlocked: ignore, onIdentities: ignore, onReaders: ignore };
+    const events = { onUnlocked: ignore, onIdentities: ignore, onReaders: ignore, onRepair: ignore };
     const keys = new Keys({ crypto, api, structure, now, ...events });
     Object.defineProperty(keys, 'isLeader', { value: true });
     return loneOutbox({ crypto, api, keys, now, onAccepted: () => Promise.resolve(true) });

@@ -9,6 +9,7 @@ import { uuidv7 } from '#client/lib/uuidv7.ts';
 import type { ChannelLog } from '#client/sync/channel-log.svelte.ts';
 import type { MessageRow } from '#client/sync/message-row.ts';
 import type { Workspace } from '#client/sync/workspace.svelte.ts';
+import { notify } from '#client/ui/toast.ts';
 import type { ChannelSummary } from '#shared/channels.ts';
 import type { CommunityStructure } from '#shared/communities.ts';
 import type { AccountId, ChannelId, EventId } from '#shared/ids.ts';
@@ -203,8 +204,22 @@ export class Conversation {
 
   /** Asks again for keys of messages that do not open yet. */
   async askForKeys(): Promise<void> {
-    await this.workspace.keys.requestKeys(this.channelId).catch(() => undefined);
+    await this.workspace.keys.requestKeys(this.channelId, true).catch(() => undefined);
     await this.log.retryPending();
+  }
+
+  /** A person whose sessions are stuck, among those who read here; undefined when there is none. */
+  get wedged(): AccountId | undefined {
+    return this.readers?.find((id) => this.workspace.repairs.isWedged(id));
+  }
+
+  /** Begins new sessions with this person's devices, and asks once more. */
+  async repair(accountId: AccountId): Promise<void> {
+    const isOwn = accountId === this.me;
+    const name = this.nameOf(accountId) ?? t('chat.unknownPerson');
+    await this.workspace.repairs.byHand(accountId);
+    const text = isOwn ? t('repair.startedOwn') : t('repair.startedText', { name });
+    notify({ tone: 'ok', title: t('repair.started'), text });
   }
 
   /** Which messages are mine and still readable: what ↑ edits is the last of them. */

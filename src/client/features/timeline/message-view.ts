@@ -87,8 +87,13 @@ function rowContent(row: MessageRow, conversation: Conversation): MessageContent
         : { kind: 'deleted', text: t('chat.deletedBy', { name: shownName(conversation, row.by) }) };
     case 'pending': {
       const view = unreadable('pending', t('locked.title'), pendingWords(row.reason, name));
+      if (row.reason !== 'key_missing') return view;
+      if (conversation.workspace.repairs.isWedged(row.accountId)) {
+        const mend = { label: t('repair.action'), run: () => void conversation.repair(row.accountId) };
+        return { ...view, text: t('repair.rowText', { name }), actions: [mend] };
+      }
       const ask = { label: t('locked.askAgain'), run: () => void conversation.askForKeys() };
-      return row.reason === 'key_missing' ? { ...view, actions: [ask] } : view;
+      return { ...view, actions: [ask] };
     }
     case 'failed':
       return failedView(row.reason, row.withheld, name);
