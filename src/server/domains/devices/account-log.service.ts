@@ -158,6 +158,8 @@ export async function appendLog(
   const bytes = decodeBytes(input.entry);
   const entry = requireProof('account_log', () => decodeLogEntry(bytes));
   if (idOf(entry.accountId) !== accountId) throw new AppError({ code: 'bad_proof', what: 'account_log' });
+  // The vault holds the first root: a root that took over without it would lock the password out (decision 0031).
+  if (entry.body.op === 'rotateRoot') throw new AppError({ code: 'bad_proof', what: 'root_rotation' });
   if (await isRepeat(deps, accountId, { seq: entry.seq, bytes })) return;
   // Taking a device away must be quick, and naming the backup is every device's daily duty; giving one the account's keys must not be a stolen session's to do.
   if (entry.body.op === 'addDevice') await requireFresh(deps.db, deps, actor.sessionId);
