@@ -19,6 +19,7 @@ import { AppError, notFound } from '#shared/errors.ts';
 import type { AccountId, DeviceId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
 import {
+  archiveLog,
   findLogEntry,
   insertDevice,
   insertLogEntry,
@@ -102,6 +103,24 @@ export async function storeFoundedLog(tx: Tx, deps: Deps, log: FoundedLog): Prom
     const { accountId, state, label } = log;
     await storeEntry(tx, deps, { accountId, entry: decodeLogEntry(bytes), bytes, state, label });
   }
+}
+
+/**
+ * Puts another log in the place of the account's: all its devices are retired with the old one, which stays on record.
+ * What the old one said holds for nobody any more. Throws `conflict` (the account is gone, or the device id is taken),
+ * `limit_reached`.
+ */
+export async function replaceLog(tx: Tx, deps: Deps, log: FoundedLog): Promise<void> {
+  const { accountId } = log;
+  const at = new Date(deps.clock.now());
+  const head = await lockLogHead(tx, accountId);
+  if (head < 0) throw conflict('account_log');
+  const era = await archiveLog(tx, accountId, at);
+  if (era > limits.identityResets)
+    throw new AppError({ code: 'limit_reached', limit: 'identityResets', max: limits.identityResets });
+  for (const { id } of await listLiveDevices(tx, [accountId])) await retireDevice(tx, id, { seq: head, at });
+  await storeFoundedLog(tx, deps, log);
+  await bumpEpoch(tx, deps, { accountId });
 }
 
 /** What an entry that does not extend the log means to its sender. */
