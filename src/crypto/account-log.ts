@@ -9,11 +9,14 @@ import { idKey } from './ids.ts';
 import {
   decodeLogEntry,
   encodeBackupHead,
+  encodeRotation,
   OP_ADD_DEVICE,
   OP_BACKUP_HEAD,
   OP_GENESIS,
   OP_REVOKE_DEVICE,
+  OP_ROTATE_ROOT,
   REVOKE_REASONS,
+  rotationFields,
   SIGNER_DEVICE,
   SIGNER_ROOT,
   signEntry,
@@ -43,7 +46,10 @@ export interface AccountLogState {
   readonly accountId: Uint8Array;
   /** AID = H("cl1/acct" ‖ accountId ‖ rootPub). */
   readonly aid: Uint8Array;
+  /** The root the genesis names: AID, safety number and verification hang on it for good. */
   readonly rootPub: Uint8Array;
+  /** Roots that took over later, oldest first; absent before the first rotation. Only the last one signs. */
+  readonly laterRoots?: readonly Uint8Array[];
   readonly createdAt: number;
   readonly headSeq: number;
   readonly headHash: Uint8Array;
@@ -69,6 +75,16 @@ export function accountIdentity(accountId: Uint8Array, rootPub: Uint8Array): Uin
 /** The signerId of root-signed entries: the first 16 bytes of H("cl1/root" ‖ rootPub). */
 export function rootFingerprint(rootPub: Uint8Array): Uint8Array {
   return H(utf8('cl1/root'), rootPub).slice(0, ID_BYTES);
+}
+
+/** The root whose signature counts for the next entry. */
+export function signingRoot(state: AccountLogState): Uint8Array {
+  return state.laterRoots?.at(-1) ?? state.rootPub;
+}
+
+/** Every root the account ever had, the first one first. */
+function rootsOf(state: AccountLogState): readonly Uint8Array[] {
+  return [state.rootPub, ...(state.laterRoots ?? [])];
 }
 
 /** Entry 0 of a new account, signed by its root. Returns entry ‖ signature. */
@@ -108,6 +124,17 @@ export function createRevokeDevice(
   return append(state, { op: OP_REVOKE_DEVICE, body }, signer);
 }
 
+/**
+ * The next entry, with which the root hands over to another: signed by both. AID and safety number stay those of the
+ * first root. `secretKey` is the root's that signs so far. Throws what the reducer would throw on it.
+ */
+export function createRotateRoot(state: AccountLogState, next: KeyPair, secretKey: Uint8Array): Uint8Array {
+  const { aid, headSeq, headHash } = state;
+  const rotation = { aid, seq: headSeq + 1, prevHash: headHash, newRootPub: next.publicKey };
+  const body = encodeRotation(rotation, next.secretKey);
+  return append(state, { op: OP_ROTATE_ROOT, body }, { kind: 'root', secretKey });
+}
+
 /** The next entry, naming what the backup holds. Throws what the reducer would throw on it. */
 export function createBackupHead(state: AccountLogState, head: BackupHead, signer: LogSigner): Uint8Array {
   return append(state, { op: OP_BACKUP_HEAD, body: encodeBackupHead(head) }, signer);
@@ -126,7 +153,7 @@ function append(
       prevHash: state.headHash,
       ...change,
       signerKind: byRoot ? SIGNER_ROOT : SIGNER_DEVICE,
-      signerId: byRoot ? rootFingerprint(state.rootPub) : signer.deviceId,
+      signerId: byRoot ? rootFingerprint(signingRoot(state)) : signer.deviceId,
     },
     signer.secretKey,
   );
@@ -198,12 +225,9 @@ function applyEntry(state: AccountLogState, entry: LogEntry): AccountLogState {
 }
 
 function verifyByRoot(state: AccountLogState, entry: LogEntry): void {
-  ensure(
-    equalBytes(entry.signerId, rootFingerprint(state.rootPub)),
-    'bad_signature',
-    'signer is not the root',
-  );
-  verifySigned(state.rootPub, SIGN_LABELS.accountLog, entry.fields, entry.signature);
+  const root = signingRoot(state);
+  ensure(equalBytes(entry.signerId, rootFingerprint(root)), 'bad_signature', 'signer is not the root');
+  verifySigned(root, SIGN_LABELS.accountLog, entry.fields, entry.signature);
 }
 
 function verifySigner(state: AccountLogState, entry: LogEntry): LogActor {
@@ -223,10 +247,11 @@ function applyOp(
   state: AccountLogState,
   entry: LogEntry,
   actor: LogActor,
-): Partial<Pick<AccountLogState, 'devices' | 'backupHead'>> {
+): Partial<Pick<AccountLogState, 'devices' | 'backupHead' | 'laterRoots'>> {
   const { body } = entry;
   if (body.op === 'addDevice')
     return { devices: addDevice(state, { cert: body.cert, seq: entry.seq, actor }) };
+  if (body.op === 'rotateRoot') return { laterRoots: rotateRoot(state, body, actor) };
   if (body.op === 'backupHead') {
     ensure(grows(state.backupHead, body.head), 'not_allowed', 'backup head older than the one before');
     return { backupHead: { ...body.head, seq: entry.seq } };
@@ -237,6 +262,25 @@ function applyOp(
   ensure(device.revokedAtSeq === null, 'revoked', 'device already revoked');
   const revoked = { ...device, revokedAtSeq: entry.seq, revokeReason: body.reason };
   return { devices: { ...state.devices, [idKey(body.deviceId)]: revoked } };
+}
+
+function rotateRoot(
+  state: AccountLogState,
+  { newRootPub, sigByNew }: { readonly newRootPub: Uint8Array; readonly sigByNew: Uint8Array },
+  actor: LogActor,
+): readonly Uint8Array[] {
+  ensure(actor.kind === 'root', 'not_allowed', 'only the root hands over');
+  importEd25519(newRootPub);
+  for (const root of rootsOf(state)) ensure(!equalBytes(root, newRootPub), 'mismatch', 'root used before');
+  ensure(!equalBytes(rootFingerprint(newRootPub), state.accountId), 'mismatch', 'root equals the account id');
+  for (const { cert } of Object.values(state.devices)) {
+    ensure(!equalBytes(cert.signingPub, newRootPub), 'mismatch', 'root key equals a device key');
+    ensure(!equalBytes(cert.deviceId, rootFingerprint(newRootPub)), 'mismatch', 'root equals a device id');
+  }
+  const { aid, headSeq, headHash } = state;
+  const fields = rotationFields({ aid, seq: headSeq + 1, prevHash: headHash, newRootPub });
+  verifySigned(newRootPub, SIGN_LABELS.rootRotation, fields, sigByNew);
+  return [...(state.laterRoots ?? []), newRootPub];
 }
 
 function grows(known: BackupHead | undefined, next: BackupHead): boolean {
@@ -252,8 +296,10 @@ function addDevice(
   ensure(equalBytes(cert.aid, state.aid), 'mismatch', 'certificate made for another account');
   ensure(liveDevices(state).length < MAX_LIVE_DEVICES, 'limit', 'live devices');
   ensure(!equalBytes(cert.deviceId, state.accountId), 'mismatch', 'device id equals the account id');
-  ensure(!equalBytes(cert.deviceId, rootFingerprint(state.rootPub)), 'mismatch', 'device id equals the root');
-  ensure(!equalBytes(cert.signingPub, state.rootPub), 'mismatch', 'device key equals the root key');
+  for (const root of rootsOf(state)) {
+    ensure(!equalBytes(cert.deviceId, rootFingerprint(root)), 'mismatch', 'device id equals the root');
+    ensure(!equalBytes(cert.signingPub, root), 'mismatch', 'device key equals the root key');
+  }
   for (const known of Object.values(state.devices)) {
     ensure(!equalBytes(known.cert.deviceId, cert.deviceId), 'mismatch', 'device id used before');
     ensure(!equalBytes(known.cert.signingPub, cert.signingPub), 'mismatch', 'device key used before');

@@ -40,6 +40,7 @@ export const SIGN_LABELS = {
   attach: 'attach',
   control: 'ctl',
   backupManifest: 'backup',
+  rootRotation: 'root-rotate',
 } as const;
 
 // First bytes of packets and messages

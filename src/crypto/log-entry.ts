@@ -1,7 +1,7 @@
 // One entry of the account log: its bytes, its operations, its signature's fields (protocol 3.2; docs/protocol.md,
 // Identity). Whether an entry may stand where it stands is the reducer's business (account-log.ts).
 import { concat } from './bytes.ts';
-import { decodeAll, KEY_ED25519, readKey, Writer, type Reader } from './codec.ts';
+import { decodeAll, KEY_ED25519, readKey, writeKey, Writer, type Reader } from './codec.ts';
 import {
   HASH_BYTES,
   ID_BYTES,
@@ -19,6 +19,7 @@ import { H, sign } from './primitives.ts';
 export const OP_GENESIS = 0;
 export const OP_ADD_DEVICE = 1;
 export const OP_REVOKE_DEVICE = 2;
+export const OP_ROTATE_ROOT = 3;
 export const OP_BACKUP_HEAD = 4;
 export const SIGNER_ROOT = 0;
 export const SIGNER_DEVICE = 1;
@@ -39,6 +40,7 @@ export type LogOp =
   | { readonly op: 'genesis'; readonly rootPub: Uint8Array; readonly createdAt: number }
   | { readonly op: 'addDevice'; readonly cert: Uint8Array }
   | { readonly op: 'revokeDevice'; readonly deviceId: Uint8Array; readonly reason: RevokeReason }
+  | { readonly op: 'rotateRoot'; readonly newRootPub: Uint8Array; readonly sigByNew: Uint8Array }
   | { readonly op: 'backupHead'; readonly head: BackupHead };
 
 /** A decoded entry; its signature is checked by the reducer, which alone knows the signer's key. */
@@ -81,6 +83,7 @@ function decodeBody(op: number, body: Uint8Array): LogOp {
     ensure(body.length <= MAX_DEVICE_CERT_BYTES, 'limit', 'device certificate size');
     return { op: 'addDevice', cert: body };
   }
+  if (op === OP_ROTATE_ROOT) return decodeAll(body, readRotation);
   if (op === OP_BACKUP_HEAD) return decodeAll(body, readBackupHead);
   ensure(op === OP_REVOKE_DEVICE, 'unsupported', 'log operation');
   return decodeAll(body, (r) => {
@@ -96,6 +99,34 @@ function readGenesis(r: Reader): LogOp {
   const createdAt = r.varint();
   r.fixed(ID_BYTES); // random16: makes two geneses of one root distinct
   return { op: 'genesis', rootPub, createdAt };
+}
+
+function readRotation(r: Reader): LogOp {
+  return { op: 'rotateRoot', newRootPub: readKey(r, KEY_ED25519), sigByNew: r.fixed(SIGNATURE_BYTES) };
+}
+
+/** What the new root agrees to by signing it: to follow this root of this account at this very position. */
+export interface RootRotation {
+  readonly aid: Uint8Array;
+  readonly seq: number;
+  /** H(entry ‖ sig) of the entry before, 32 bytes. */
+  readonly prevHash: Uint8Array;
+  readonly newRootPub: Uint8Array;
+}
+
+/** The fields of `sigByNew`. */
+export function rotationFields({ aid, seq, prevHash, newRootPub }: RootRotation): Uint8Array {
+  const w = new Writer().u8(WIRE_VERSION).fixed(aid, HASH_BYTES).u32(seq).fixed(prevHash, HASH_BYTES);
+  writeKey(w, KEY_ED25519, newRootPub);
+  return w.done();
+}
+
+/** Body of op 3: the new root and its own signature over the rotation. */
+export function encodeRotation(rotation: RootRotation, newSecret: Uint8Array): Uint8Array {
+  const w = new Writer();
+  writeKey(w, KEY_ED25519, rotation.newRootPub);
+  const sigByNew = sign(newSecret, SIGN_LABELS.rootRotation, rotationFields(rotation));
+  return w.fixed(sigByNew, SIGNATURE_BYTES).done();
 }
 
 function readBackupHead(r: Reader): LogOp {

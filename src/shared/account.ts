@@ -1,8 +1,16 @@
 // What the owner of an account changes about the account itself: password, recovery code, name, its end.
 import * as z from 'zod/mini';
-import { kdfParamsSchema, usernameSchema, vaultSchema } from './auth.ts';
+import {
+  deviceLabelSchema,
+  foundedLogSchema,
+  kdfParamsSchema,
+  usernameSchema,
+  vaultSchema,
+  type SessionGrant,
+} from './auth.ts';
 import { base64UrlFixed } from './encoding.ts';
-import type { AccountId, CommunityId } from './ids.ts';
+import { deviceIdSchema, type AccountId, type CommunityId } from './ids.ts';
+import { limits } from './limits.ts';
 import type { Profile } from './users.ts';
 
 const secretSchema = base64UrlFixed(32);
@@ -28,6 +36,24 @@ export interface RecoveryGrant {
   readonly accountId: AccountId;
   readonly vault: string;
 }
+
+/** A link whoever runs the server made: its code stands for the person's whole proof, once. */
+export const passwordResetCodeSchema = base64UrlFixed(limits.passwordResetCodeBytes);
+export const resetPasswordInput = z.object({ code: passwordResetCodeSchema, ...newPassword });
+/** Who it was: the name belongs to the password just set. */
+export type PasswordResetGrant = SessionGrant & { readonly username: string };
+
+/** Starting over: another root, another vault, another log. The username is typed as a last check. */
+export const resetIdentityInput = z.object({
+  ...proof,
+  username: usernameSchema,
+  deviceId: deviceIdSchema,
+  deviceLabel: deviceLabelSchema,
+  /** Genesis and the first addDevice, each `entry ‖ signature`. */
+  log: foundedLogSchema,
+  recoveryAuth: secretSchema,
+  vault: vaultSchema,
+});
 
 export const changeUsernameInput = z.object({ ...proof, username: usernameSchema });
 

@@ -55,6 +55,8 @@ export const kdfParamsSchema = z.object({
 export type KdfParams = z.infer<typeof kdfParamsSchema>;
 
 export const logEntrySchema = base64UrlBytes(64, limits.accountLogEntryBytes);
+/** Genesis and the first addDevice. */
+export const foundedLogSchema = z.array(logEntrySchema).check(z.minLength(2), z.maxLength(2));
 export const vaultSchema = base64UrlBytes(64, limits.vaultBytes);
 const secretSchema = base64UrlFixed(32);
 export const deviceLabelSchema = z
@@ -75,7 +77,7 @@ export const registerInput = z.object({
   deviceId: deviceIdSchema,
   deviceLabel: deviceLabelSchema,
   /** Genesis and the first addDevice, each `entry ‖ signature`. */
-  log: z.array(logEntrySchema).check(z.minLength(2), z.maxLength(2)),
+  log: foundedLogSchema,
   vault: vaultSchema,
   inviteCode: z.optional(inviteCodeSchema),
   /** Present only on the very first account: the one that becomes the instance owner. */

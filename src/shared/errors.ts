@@ -21,6 +21,8 @@ export type AppErrorPayload =
   | { readonly code: 'bad_second_factor'; readonly triesLeft: number }
   /** Fresh proof of the person is needed first: `auth.reauthenticate`, then the same call again. */
   | { readonly code: 'reauthentication_required' }
+  /** A link to set a new password that is used up, too old or none. */
+  | { readonly code: 'reset_invalid' }
   | { readonly code: 'locked_out'; readonly retryAfterMs: number }
   | { readonly code: 'rate_limited'; readonly retryAfterMs: number }
   | { readonly code: 'setup_required' }

@@ -32,6 +32,11 @@ export const limits = {
   /** Life of challenges for passkeys and of the ticket a second factor is answered with. */
   ticketMs: 5 * MINUTE,
   backupCodes: 8,
+  /** A link that sets a new password, made by whoever runs the server. */
+  passwordResetCodeBytes: 24,
+  passwordResetMs: DAY,
+  /** How often an account may start over: what each log said is kept. */
+  identityResets: 16,
   passkeysPerAccount: 10,
   passkeyNameMax: 64,
   passkeyCredentialIdBytes: 1023,

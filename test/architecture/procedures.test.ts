@@ -15,6 +15,8 @@ const PUBLIC = [
   'auth.passkeyLogin',
   'auth.refresh',
   'auth.register',
+  // the link of whoever runs the server: 24 random bytes, once
+  'auth.resetPassword',
   'instance.info',
   'invites.preview',
   // a new device is nobody yet; what it may use it knows by 16 random bytes
@@ -31,6 +33,7 @@ const SENSITIVE: Readonly<Record<string, 'always' | 'sometimes'>> = {
   'links.approve': 'always',
   'account.changePassword': 'always',
   'account.changeRecovery': 'always',
+  'account.resetIdentity': 'always',
   'factors.beginTotp': 'always',
   'factors.disableTotp': 'always',
   'factors.enableTotp': 'always',

@@ -12,6 +12,7 @@ import {
   makeUpload,
   nextPassword,
   registration,
+  startingOver,
 } from '../support/keys.ts';
 import type { Person } from '../support/people.ts';
 
@@ -125,6 +126,19 @@ const accounts: Record<string, Row> = {
   'account.delete': {
     input: ({ ada }) => ({ loginSecret: ada.loginSecret, username: ada.username }),
     foreign: guessed,
+  },
+  'auth.resetPassword': {
+    input: ({ ada }) => {
+      const { kdf, newLoginSecret } = nextPassword(ada, ada.vault);
+      return { code: bytes(24), kdf, newLoginSecret };
+    },
+    foreign: 'reset_invalid',
+    refused: () => [{ code: '' }, { code: 'x'.repeat(33) }],
+  },
+  'account.resetIdentity': {
+    input: ({ ada }) => startingOver(makeIdentity(), ada),
+    // Eve's session has a device: nothing to start over for.
+    foreign: 'conflict',
   },
   'auth.passkeyChallenge': none,
   'auth.passkeyLogin': { input: () => ({ assertion }), foreign: 'bad_credentials' },

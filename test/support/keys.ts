@@ -77,8 +77,8 @@ export function nextPassword(identity: Pick<Identity, 'state' | 'code'>, vault: 
   };
 }
 
-export function makeIdentity(now = Date.now()): Identity {
-  const accountId = newId();
+/** A person's keys; with an account id, what they start over with. */
+export function makeIdentity(now = Date.now(), accountId = newId()): Identity {
   const root = ed25519KeyPair(rng);
   const genesis = createGenesis({ accountId, root, createdAt: now }, rng);
   const founded = openAccountLog([genesis]);
@@ -124,6 +124,18 @@ export function registration(identity: Identity, username: string) {
     deviceLabel: 'Test browser',
     log: identity.log.map(toBase64Url),
     vault: toBase64Url(identity.vault),
+  };
+}
+
+/** What somebody sends to start over under the same account, from these keys. */
+export function startingOver(fresh: Identity, proof: { username: string; loginSecret: string }) {
+  return {
+    ...proof,
+    deviceId: fresh.deviceId,
+    deviceLabel: 'New browser',
+    log: fresh.log.map(toBase64Url),
+    recoveryAuth: fresh.recoveryAuth,
+    vault: toBase64Url(fresh.vault),
   };
 }
 

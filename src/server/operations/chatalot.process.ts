@@ -32,6 +32,7 @@ const HELP = `chatalot <command>
   user show <name>
   user suspend <name>               signs them out everywhere; unsuspend takes it back
   user unsuspend <name>
+  user reset-password <name>        prints a link to set a new one, once; it opens no keys
   user role <name> admin|member     makes somebody instance staff, or not
   invite create <community> [--uses n] [--days n]
   invite list <community>           <community>: its id or its name
@@ -150,6 +151,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   'user show': ['username'],
   'user suspend': ['username'],
   'user unsuspend': ['username'],
+  'user reset-password': ['username'],
   'user role': ['username', 'role'],
   'invite create': ['community'],
   'invite list': ['community'],

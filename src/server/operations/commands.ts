@@ -7,6 +7,7 @@ import type { SessionId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
 import type { Actor, Deps } from '../deps.ts';
 import { findCommunities } from '../domains/communities/communities.service.ts';
+import { offerPasswordReset } from '../domains/auth/password-reset.service.ts';
 import {
   communityOfInvite,
   createInvite,
@@ -32,6 +33,7 @@ export const commandSchema = z.discriminatedUnion('command', [
   z.object({ command: z.literal('user show'), username }),
   z.object({ command: z.literal('user suspend'), username }),
   z.object({ command: z.literal('user unsuspend'), username }),
+  z.object({ command: z.literal('user reset-password'), username }),
   z.object({ command: z.literal('user role'), username, role: z.enum(['admin', 'member']) }),
   z.object({ command: z.literal('invite list'), community }),
   z.object({
@@ -77,6 +79,16 @@ async function showPerson(deps: Deps, name: string): Promise<CommandResult> {
     `account ${accountId}`,
     `devices ${devices}, sessions ${sessions}, communities ${communities}`,
     ...(suspendedAt ? [`suspended since ${suspendedAt.toISOString()}`] : []),
+  );
+}
+
+async function resetLink(deps: Deps, name: string): Promise<CommandResult> {
+  const code = await offerPasswordReset(deps, name);
+  return said(
+    `${deps.env.publicUrl}/reset#${code}`,
+    'Give it to them by a way you trust: whoever opens it sets the password. It works once, within 24 hours.',
+    'It ends their sessions and turns their second step off. It opens no keys: for that they need their recovery',
+    'code or a device that is logged in, or they start over with a new identity, which everybody they know is told.',
   );
 }
 
@@ -148,6 +160,8 @@ function perform(deps: Deps, input: Command): Promise<CommandResult> {
       const done = `${input.username} is ${isSuspended ? 'suspended and signed out everywhere' : 'no longer suspended'}.`;
       return suspendPerson(deps, input.username, isSuspended).then(() => said(done));
     }
+    case 'user reset-password':
+      return resetLink(deps, input.username);
     case 'user role':
       return setInstanceRole(deps, input.username, input.role).then(() =>
         said(`${input.username} is ${input.role}.`),

@@ -38,7 +38,9 @@ const CHECKS: Readonly<Record<string, string>> = {
     ) l WHERE l.high - l.low + 1 <> l.entries OR l.low > 1`,
   'devices were added by an entry of their account’s log': `
     SELECT count(*)::int4 AS wrong FROM "Device" d WHERE NOT EXISTS (
-      SELECT 1 FROM "AccountLogEntry" l WHERE l."accountId" = d."accountId" AND l.seq = d."addedSeq")`,
+      SELECT 1 FROM "AccountLogEntry" l WHERE l."accountId" = d."accountId" AND l.seq = d."addedSeq")
+    AND NOT EXISTS (SELECT 1 FROM "FormerLogEntry" f WHERE d."revokedAt" IS NOT NULL
+      AND f."accountId" = d."accountId" AND f.seq = d."addedSeq")`,
   'communities count their members': `
     SELECT count(*)::int4 AS wrong FROM "Community" c
     WHERE c."memberCount" <> (SELECT count(*) FROM "Member" m WHERE m."communityId" = c.id)`,

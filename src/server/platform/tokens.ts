@@ -93,6 +93,9 @@ export function newRefreshToken(): RefreshToken {
   return { token: bytes.toString('base64url'), hash: sha256(bytes) };
 }
 
+/** Hash under which a one-time code is stored, given as base64url. */
+export const hashCode = (code: string): Uint8Array<ArrayBuffer> => sha256(Buffer.from(code, 'base64url'));
+
 /** Hash under which a refresh token is stored; whatever is no such token hashes to something never stored. */
 export const hashRefreshToken = (token: string): Uint8Array<ArrayBuffer> =>
   sha256(Buffer.from(token, 'base64url'));

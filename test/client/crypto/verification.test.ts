@@ -3,7 +3,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { CodeVerdict, Comparison } from '#client/crypto/protocol.ts';
 import { textsOf, type Person } from '../support/exchange.ts';
-import { makeWorld, replacedLog, type World } from '../support/world.ts';
+import { makeWorld, replacedLog, rotatingLog, type World } from '../support/world.ts';
 
 let world: World;
 beforeEach(async () => {
@@ -69,6 +69,27 @@ describe('comparing', () => {
     expect((await comparison(ada, ben)).groups).toEqual(groups);
     const [view] = await ada.engine.identities({ accountIds: [ben.accountId] });
     expect(view?.devices.map((device) => device.addedBy)).toEqual([null, null]);
+  });
+
+  it('A05 stays while their root hands over to another; a root that nobody handed over to is refused', async () => {
+    const { server, ada } = world;
+    const { accountId, entries, rotate, addByNew, addByThief } = rotatingLog(server.now);
+    const ingest = (log: readonly string[]) =>
+      ada.engine.ingestLogs({ logs: [{ accountId, entries: [...log], devices: [] }] });
+    expect(await ingest(entries)).toEqual([]);
+    const before = await ada.engine.compare({ accountId });
+    await ada.engine.verify({ accountId, aid: before!.aid, how: 'digits', now: server.now });
+    expect(await ingest([...entries, rotate, addByNew])).toEqual([]);
+    const [view] = await ada.engine.identities({ accountIds: [accountId] });
+    expect(view).toMatchObject({ state: 'verified', alarm: null });
+    expect(view?.devices).toHaveLength(2);
+    expect(await ada.engine.compare({ accountId })).toMatchObject({
+      aid: before!.aid,
+      groups: before!.groups,
+    });
+    // The root that handed over signs nothing any more.
+    const alarms = await ingest([...entries, rotate, addByNew, addByThief]);
+    expect(alarms).toEqual([{ accountId, kind: 'invalid', blocked: true }]);
   });
 
   it('can be taken back; nobody verifies themselves, nor an identity they were not shown', async () => {

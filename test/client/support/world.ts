@@ -3,7 +3,9 @@ import {
   bytesToUuid,
   createAddDevice,
   createGenesis,
+  createRotateRoot,
   ed25519KeyPair,
+  extendAccountLog,
   generateDevice,
   openAccountLog,
   systemRng,
@@ -44,6 +46,34 @@ export function replacedLog(accountId: AccountId, now: number): string[] {
   const { cert } = generateDevice(wanted, systemRng);
   const added = createAddDevice(log, cert, { kind: 'root', secretKey: root.secretKey });
   return [genesis, added].map(toBase64Url);
+}
+
+/** An account whose root hands over to another: its log before, the rotation, a device by either root after it. */
+export function rotatingLog(now: number) {
+  const [root, next] = [ed25519KeyPair(systemRng), ed25519KeyPair(systemRng)];
+  const accountId = systemRng.bytes(16);
+  const genesis = createGenesis({ accountId, root, createdAt: now }, systemRng);
+  const start = openAccountLog([genesis]);
+  const certOf = () =>
+    generateDevice({ aid: start.aid, deviceId: systemRng.bytes(16), kind: 'full', createdAt: now }, systemRng)
+      .cert;
+  const byOld = { kind: 'root', secretKey: root.secretKey } as const;
+  const first = createAddDevice(start, certOf(), byOld);
+  const log = extendAccountLog(start, [first]);
+  const rotate = createRotateRoot(log, next, root.secretKey);
+  const rotated = extendAccountLog(log, [rotate]);
+  const addByNew = createAddDevice(rotated, certOf(), { kind: 'root', secretKey: next.secretKey });
+  const after = extendAccountLog(rotated, [addByNew]);
+  // By the root that handed over, as if it never had.
+  const { laterRoots: _forgotten, ...asBefore } = after;
+  const addByThief = createAddDevice(asBefore, certOf(), byOld);
+  return {
+    accountId: bytesToUuid(accountId) as AccountId,
+    entries: [genesis, first].map(toBase64Url),
+    rotate: toBase64Url(rotate),
+    addByNew: toBase64Url(addByNew),
+    addByThief: toBase64Url(addByThief),
+  };
 }
 
 /** Lets a person open exactly these events, with every certificate the relay has. */

@@ -346,7 +346,7 @@ describe('A10, A31 bounds and unknown things', () => {
       secretKey: ada.root.secretKey,
     };
     const body = makeDevice(ada).cert.encoded;
-    for (const op of [3, 5, 6, 7, 255]) {
+    for (const op of [5, 6, 7, 255]) {
       expectCode('unsupported', () => extendAccountLog(ada.log, [forge(ada.log, { op, body, ...signer })]));
     }
     for (const v of [0, 2])

@@ -267,6 +267,28 @@ def check_backup(v):
     signed(public, b"acct-log", v["logEntry"])
 
 
+def check_rotation(v):
+    """Op 3: signed by the root that hands over, agreed to by the root that takes over."""
+    genesis = Reader(v["genesis"])
+    check(genesis.u8() == 1, "genesis")
+    account = genesis.fixed(16)
+    root = raw(Ed25519PrivateKey.from_private_bytes(v["rootSecret"]).public_key())
+    check(raw(Ed25519PrivateKey.from_private_bytes(v["newRootSecret"]).public_key()) == v["newRootPub"], "new root")
+    check(sha(b"cl1/acct", account, root) == v["aid"], "AID stays that of the first root")
+    r = Reader(v["rotate"])
+    check(r.u8() == 1 and r.fixed(16) == account and r.varint() == 2, "rotation header")
+    previous = r.fixed(32)
+    check(previous == sha(v["addFirst"]) and r.u8() == 3, "op 3")
+    body = Reader(r.bytes())
+    check(r.u8() == 0 and r.fixed(16) == sha(b"cl1/root", root)[:16], "signed by the old root")
+    signed(root, b"acct-log", v["rotate"])
+    check(body.key(1) == v["newRootPub"], "names the new root")
+    by_new = body.fixed(64)
+    body.end()
+    signed(v["newRootPub"], b"root-rotate", b"\x01" + v["aid"] + b"\x02" + previous + b"\x01" + v["newRootPub"] + by_new)
+    signed(v["newRootPub"], b"acct-log", v["addSecond"])
+
+
 def load(name):
     values = json.loads((VECTORS / name).read_text())
     return {key: value if key == "code" else bytes.fromhex(value) for key, value in values.items()}
@@ -278,6 +300,7 @@ def main():
     check_prekeys(load("prekeys.json"), device)
     check_vault(load("vault.json"), identity)
     check_backup(load("backup.json"))
+    check_rotation(load("root-rotation.json"))
     print("ok", checks)
 
 

@@ -11,8 +11,8 @@ import { findServer } from '#server/operations/admin-client.ts';
 import { adminFile, startAdminServer, type AdminAddress } from '#server/operations/admin-server.ts';
 import { CommandError, runCommand, type Command } from '#server/operations/commands.ts';
 import type { AppRouter } from '#server/router.ts';
-import { refusal, testDeps, testEnv, type TestDeps } from '#test/support/deps.ts';
-import { makeIdentity, registration } from '#test/support/keys.ts';
+import { caller, refusal, testDeps, testEnv, type TestDeps } from '#test/support/deps.ts';
+import { makeIdentity, nextPassword, registration } from '#test/support/keys.ts';
 import { registerPerson, type Person } from '#test/support/people.ts';
 import { openTestDatabase, type TestDatabase } from '#test/support/test-db.ts';
 
@@ -49,6 +49,23 @@ describe('commands', () => {
     for (const command of ['user suspend', 'user unsuspend'] as const)
       await expect(run({ command, username: 'ada' })).rejects.toThrow('owner of the instance');
     await expect(run({ command: 'user suspend', username: 'nobody' })).rejects.toThrow(CommandError);
+  });
+
+  it('reset-password prints a link that sets a new one once, and says that it opens no keys', async () => {
+    const ben = await registerPerson(test.deps, { username: 'ben' });
+    const { lines } = await run({ command: 'user reset-password', username: 'ben' });
+    const code = lines[0]!.split('#')[1]!;
+    expect(lines[0]).toBe(`http://localhost:8080/reset#${code}`);
+    expect(lines.join(' ')).toMatch(/once, within 24 hours.*opens no keys/s);
+    const { kdf, newLoginSecret } = nextPassword(ben, ben.vault);
+    const input = { code, kdf, newLoginSecret };
+    expect((await caller(test.deps, null).auth.resetPassword(input)).username).toBe('ben');
+    expect(await refusal(caller(test.deps, null).auth.resetPassword(input))).toEqual({
+      code: 'reset_invalid',
+    });
+    await expect(run({ command: 'user reset-password', username: 'nobody' })).rejects.toThrow(
+      'nobody of that name',
+    );
   });
 
   it('roles, lists, invites in the name of the community’s owner, and verify', async () => {

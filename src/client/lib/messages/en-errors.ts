@@ -11,6 +11,8 @@ export const enErrors = {
     other: 'That didn’t work. Codes change every 30 seconds and count once; {n} tries left.',
   },
   'error.reauthentication_required': 'Confirm first that it’s you.',
+  'error.reset_invalid':
+    'This link doesn’t work any more: it works once, for a day. Just set your password with it? Then log in. Otherwise ask whoever runs this server for a new one.',
   'error.locked_out': { one: 'Too many tries. Wait {n} minute.', other: 'Too many tries. Wait {n} minutes.' },
   'error.rate_limited': {
     one: 'That was quick. Wait {n} second.',

@@ -5,9 +5,11 @@ import {
   changeUsernameInput,
   deleteAccountInput,
   exportInput,
+  resetIdentityInput,
 } from '#shared/account.ts';
 import { deleteAccount, getDeletionPlan } from './deletion.service.ts';
 import { exportData } from './export.service.ts';
+import { resetIdentity } from './identity-reset.service.ts';
 import { changePassword, changeRecovery } from './password.service.ts';
 import { changeUsername } from './username.service.ts';
 
@@ -19,6 +21,9 @@ export const accountRouter = router({
   changeRecovery: sensitiveProcedure('account.use', 'mutate')
     .input(changeRecoveryInput)
     .mutation(({ ctx, input }) => changeRecovery(ctx.deps, ctx, input)),
+  resetIdentity: sensitiveProcedure('account.use', 'mutate')
+    .input(resetIdentityInput)
+    .mutation(({ ctx, input }) => resetIdentity(ctx.deps, ctx, input)),
   changeUsername: accountProcedure('account.use', 'mutate')
     .input(changeUsernameInput)
     .mutation(({ ctx, input }) => changeUsername(ctx.deps, ctx, input)),

@@ -1,6 +1,11 @@
 import type { Context } from '#server/context.ts';
 import { accountProcedure, publicProcedure, router } from '#server/trpc.ts';
-import { recoverInput, recoveryVaultInput } from '#shared/account.ts';
+import {
+  recoverInput,
+  recoveryVaultInput,
+  resetPasswordInput,
+  type PasswordResetGrant,
+} from '#shared/account.ts';
 import {
   availableInput,
   kdfInput,
@@ -24,6 +29,7 @@ import {
   type IssuedSession,
 } from './auth.service.ts';
 import { loginByLink } from './link-login.service.ts';
+import { resetPassword } from './password-reset.service.ts';
 import { recover, recoveryVault } from './recovery.service.ts';
 import { challengePasskey } from './passkeys.service.ts';
 import { getVault, loginWithPasskey, reauthenticate } from './reauthenticate.service.ts';
@@ -76,6 +82,12 @@ export const authRouter = router({
   recover: publicProcedure('credentials')
     .input(recoverInput)
     .mutation(async ({ ctx, input }) => hand(ctx, await recover(ctx.deps, ctx.request, input))),
+  resetPassword: publicProcedure('credentials')
+    .input(resetPasswordInput)
+    .mutation(async ({ ctx, input }): Promise<PasswordResetGrant> => {
+      const { session, username } = await resetPassword(ctx.deps, ctx.request, input);
+      return { ...(await hand(ctx, session)), username };
+    }),
   passkeyChallenge: publicProcedure('anonymous').mutation(({ ctx }) =>
     challengePasskey(ctx.deps, ctx.request),
   ),

@@ -36,7 +36,7 @@ export async function lockCredential(q: Queryable, accountId: AccountId): Promis
 
 /** What a change replaces; what is absent stays. */
 export interface CredentialChange {
-  readonly vault: Uint8Array;
+  readonly vault?: Uint8Array;
   readonly password?: {
     readonly kdf: { readonly v: number; readonly m: number; readonly t: number; readonly salt: Uint8Array };
     readonly secretHash: string;
@@ -52,14 +52,14 @@ export async function storeCredential(
   const { vault, password, recoveryHash } = change;
   await q.query(
     'auth.store-credential',
-    `UPDATE "Credential" SET vault = $2, "recoveryHash" = COALESCE($3, "recoveryHash"),
+    `UPDATE "Credential" SET vault = COALESCE($2::bytea, vault), "recoveryHash" = COALESCE($3, "recoveryHash"),
        "secretHash" = COALESCE($4, "secretHash"), "kdfVersion" = COALESCE($5::int4, "kdfVersion"),
        "kdfMemoryKiB" = COALESCE($6::int4, "kdfMemoryKiB"), "kdfPasses" = COALESCE($7::int4, "kdfPasses"),
        "kdfSalt" = COALESCE($8::bytea, "kdfSalt")
      WHERE "accountId" = $1::uuid`,
     [
       accountId,
-      vault,
+      vault ?? null,
       recoveryHash ?? null,
       password?.secretHash ?? null,
       password?.kdf.v ?? null,

@@ -1,5 +1,5 @@
 // What is erased with an account, relation by relation. What stays, and why:
-// - Account (a tombstone), AccountLogEntry, Device (id, key, place in the log), ChainCert: what others read of the
+// - Account (a tombstone), AccountLogEntry and FormerLogEntry, Device (id, key, place in the log), ChainCert: what others read of the
 //   account must go on verifying;
 // - ChannelEvent: the log has no holes, and conversations belong to everybody in them;
 // - MailboxPacket to others: keys they need for what was written to them, gone once fetched or after 60 days;
@@ -24,6 +24,7 @@ const erasures: readonly (readonly [name: string, sql: string])[] = [
   ['totp', 'DELETE FROM "Totp" WHERE "accountId" = $1::uuid'],
   ['backup-codes', 'DELETE FROM "BackupCode" WHERE "accountId" = $1::uuid'],
   ['passkeys', 'DELETE FROM "Passkey" WHERE "accountId" = $1::uuid'],
+  ['password-reset', 'DELETE FROM "PasswordReset" WHERE "accountId" = $1::uuid'],
   ['links', 'DELETE FROM "LinkMailbox" WHERE "accountId" = $1::uuid'],
   ['backup', 'DELETE FROM "Backup" WHERE "accountId" = $1::uuid'], // its entries go with it
   ['cursors', 'DELETE FROM "ChannelCursor" WHERE "accountId" = $1::uuid'],

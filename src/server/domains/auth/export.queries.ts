@@ -23,8 +23,10 @@ const selects: Readonly<Record<Exclude<ExportPart, 'events'>, string>> = {
   devices: `SELECT d.id::text AS key, d.id, d.label, d."addedSeq", d."createdAt", d."lastSeenAt", d."revokedAt",
       (SELECT count(*)::int4 FROM "OneTimeKey" k WHERE k."deviceId" = d.id AND k."claimedAt" IS NULL) AS "prekeysLeft"
     FROM "Device" d WHERE d."accountId" = $1::uuid`,
-  log: `SELECT lpad(e.seq::text, 10, '0') AS key, e.seq, e.bytes, e."createdAt"
-    FROM "AccountLogEntry" e WHERE e."accountId" = $1::uuid`,
+  log: `SELECT lpad(e.seq::text, 10, '0') AS key, e.seq, e.bytes, e."createdAt", NULL::timestamptz AS "replacedAt"
+    FROM "AccountLogEntry" e WHERE e."accountId" = $1::uuid
+    UNION ALL SELECT 'former:' || lpad(f.era::text, 4, '0') || ':' || lpad(f.seq::text, 10, '0'), f.seq, f.bytes,
+      f."createdAt", f."endedAt" FROM "FormerLogEntry" f WHERE f."accountId" = $1::uuid`,
   backup: `SELECT b."accountId"::text AS key, b.version, b.count, b.bytes, b."updatedAt"
     FROM "Backup" b WHERE b."accountId" = $1::uuid`,
   communities: `SELECT k.id::text AS key, k.id AS "communityId", k.name, k."ownerId" = $1::uuid AS "isOwner",

@@ -20,6 +20,7 @@ import {
   type StoredCredential,
 } from './credentials.queries.ts';
 import { requireUnlocked } from './guard.ts';
+import { dropReset } from './reset.queries.ts';
 
 export interface Caller {
   readonly actor: Actor;
@@ -70,13 +71,14 @@ function requireNextVault(stored: Uint8Array, next: Uint8Array): void {
 export async function swapCredential(
   tx: Tx,
   checked: StoredCredential,
-  change: CredentialChange,
+  change: CredentialChange & { readonly vault: Uint8Array },
 ): Promise<void> {
   const stored = await lockCredential(tx, checked.accountId);
   const isCurrent = stored?.secretHash === checked.secretHash && stored.recoveryHash === checked.recoveryHash;
   if (!stored || !isCurrent) throw conflict();
   requireNextVault(stored.vault, change.vault);
   await storeCredential(tx, checked.accountId, change);
+  await dropReset(tx, checked.accountId);
 }
 
 /** Whether this very change is stored already: a repeat after a lost answer. */

@@ -33,7 +33,7 @@ interface Prepared {
 }
 
 /** The vault must be this account's: it carries the identity its log proves. */
-function requireVault(encoded: string, log: FoundedLog): Uint8Array {
+export function requireVault(encoded: string, log: FoundedLog): Uint8Array {
   const vault = decodeBytes(encoded);
   const { aid } = requireProof('vault', () => vaultHeader(vault));
   if (Buffer.compare(aid, log.state.aid) !== 0) throw new AppError({ code: 'bad_proof', what: 'vault' });

@@ -42,6 +42,10 @@ export async function storeBackup(
   );
 }
 
+export async function deleteBackup(q: Queryable, accountId: AccountId): Promise<void> {
+  await q.query('backup.delete', 'DELETE FROM "Backup" WHERE "accountId" = $1::uuid', [accountId]);
+}
+
 export async function insertEntries(
   q: Queryable,
   accountId: AccountId,

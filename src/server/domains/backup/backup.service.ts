@@ -20,8 +20,10 @@ import { transaction, type Tx } from '#server/platform/transaction.ts';
 import { decodeBytes, encodeBytes, requireProof } from '#server/proof.ts';
 import type { BackupPage, BackupStatus } from '#shared/backup.ts';
 import { AppError, notFound } from '#shared/errors.ts';
+import type { AccountId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
 import {
+  deleteBackup,
   findBackup,
   insertEntries,
   listEntriesBackwards,
@@ -29,6 +31,9 @@ import {
   storeBackup,
   type BackupRow,
 } from './backup.queries.ts';
+
+/** Nobody can open it any more: the account has another key. */
+export const eraseBackup = (tx: Tx, accountId: AccountId): Promise<void> => deleteBackup(tx, accountId);
 
 interface Append {
   readonly version: number;

@@ -19,6 +19,7 @@ import { AppError, notFound } from '#shared/errors.ts';
 import type { AccountId, DeviceId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
 import {
+  archiveLog,
   findLogEntry,
   insertDevice,
   insertLogEntry,
@@ -104,6 +105,24 @@ export async function storeFoundedLog(tx: Tx, deps: Deps, log: FoundedLog): Prom
   }
 }
 
+/**
+ * Puts another log in the place of the account's: all its devices are retired with the old one, which stays on record.
+ * What the old one said holds for nobody any more. Throws `conflict` (the account is gone, or the device id is taken),
+ * `limit_reached`.
+ */
+export async function replaceLog(tx: Tx, deps: Deps, log: FoundedLog): Promise<void> {
+  const { accountId } = log;
+  const at = new Date(deps.clock.now());
+  const head = await lockLogHead(tx, accountId);
+  if (head < 0) throw conflict('account_log');
+  const era = await archiveLog(tx, accountId, at);
+  if (era > limits.identityResets)
+    throw new AppError({ code: 'limit_reached', limit: 'identityResets', max: limits.identityResets });
+  for (const { id } of await listLiveDevices(tx, [accountId])) await retireDevice(tx, id, { seq: head, at });
+  await storeFoundedLog(tx, deps, log);
+  await bumpEpoch(tx, deps, { accountId });
+}
+
 /** What an entry that does not extend the log means to its sender. */
 function refusalOf(cause: CryptoError): AppError {
   if (cause.code === 'fork' || cause.code === 'truncated') return conflict('account_log');
@@ -158,6 +177,8 @@ export async function appendLog(
   const bytes = decodeBytes(input.entry);
   const entry = requireProof('account_log', () => decodeLogEntry(bytes));
   if (idOf(entry.accountId) !== accountId) throw new AppError({ code: 'bad_proof', what: 'account_log' });
+  // The vault holds the first root: a root that took over without it would lock the password out (decision 0031).
+  if (entry.body.op === 'rotateRoot') throw new AppError({ code: 'bad_proof', what: 'root_rotation' });
   if (await isRepeat(deps, accountId, { seq: entry.seq, bytes })) return;
   // Taking a device away must be quick, and naming the backup is every device's daily duty; giving one the account's keys must not be a stolen session's to do.
   if (entry.body.op === 'addDevice') await requireFresh(deps.db, deps, actor.sessionId);

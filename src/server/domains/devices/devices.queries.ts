@@ -98,6 +98,20 @@ export async function insertLogEntry(q: Queryable, entry: NewLogEntry): Promise<
   );
 }
 
+/** Moves a log out of the way of its successor. Answers which one of the account's it was, 1 the first. */
+export async function archiveLog(q: Queryable, accountId: AccountId, endedAt: Date): Promise<number> {
+  const rows = await q.query<{ era: number }>(
+    'devices.archive-log',
+    `WITH next AS (SELECT COALESCE(max(era), 0) + 1 AS era FROM "FormerLogEntry" WHERE "accountId" = $1::uuid),
+       gone AS (DELETE FROM "AccountLogEntry" WHERE "accountId" = $1::uuid RETURNING seq, bytes, "createdAt"),
+       kept AS (INSERT INTO "FormerLogEntry" ("accountId", era, seq, bytes, "createdAt", "endedAt")
+         SELECT $1::uuid, next.era, gone.seq, gone.bytes, gone."createdAt", $2::timestamptz FROM gone, next)
+     SELECT era::int4 FROM next`,
+    [accountId, endedAt],
+  );
+  return rows[0]?.era ?? 1;
+}
+
 export interface NewDevice {
   readonly deviceId: DeviceId;
   readonly accountId: AccountId;
