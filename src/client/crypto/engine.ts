@@ -42,6 +42,7 @@ function entryCalls(core: EngineCore) {
     ...bind(
       accounts,
       'prepareAccount',
+      'prepareReset',
       'deriveLogin',
       'findDevice',
       'certifyDevice',
@@ -53,6 +54,7 @@ function entryCalls(core: EngineCore) {
     ...bind(
       new VaultDoors(core, accounts),
       'recoveryAuth',
+      'newLogin',
       'makePassword',
       'makeRecoveryCode',
       'makeRecovered',

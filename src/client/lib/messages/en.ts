@@ -5,6 +5,7 @@ import { enCommon } from './en-common.ts';
 import { enCommunity } from './en-community.ts';
 import { enErrors } from './en-errors.ts';
 import { enLinking } from './en-linking.ts';
+import { enReset } from './en-reset.ts';
 import { enSecurity } from './en-security.ts';
 import { enSession } from './en-session.ts';
 import { enSettings } from './en-settings.ts';
@@ -21,4 +22,5 @@ export const en = {
   ...enVerify,
   ...enSecurity,
   ...enLinking,
+  ...enReset,
 } as const;
