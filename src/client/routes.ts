@@ -10,7 +10,7 @@ type Go = (path: string) => Promise<Error>;
 
 /** Addresses that need no session. */
 export const isPublicPath = (path: string): boolean =>
-  /^\/(setup|login|register|recover|link|invite\/[^/]+)\/?$/.test(path);
+  /^\/(setup|login|register|recover|reset|link|invite\/[^/]+)\/?$/.test(path);
 
 /** Keeps the path a signed-out person asked for until there is a session. */
 class Intended {
@@ -61,6 +61,7 @@ export function createNavigation(session: Session): Navigation {
     '/login': { '/': () => import('./pages/LoginPage.svelte'), hooks: entry },
     '/register': { '/': () => import('./pages/RegisterPage.svelte'), hooks: entry },
     '/link': { '/': () => import('./pages/LinkPage.svelte'), hooks: entry },
+    '/reset': { '/': () => import('./pages/ResetPage.svelte'), hooks: entry },
     '/recover': { '/': () => import('./pages/RecoverPage.svelte'), hooks: entry },
     '/invite': { '/:code': () => import('./pages/InvitePage.svelte') },
     '/c': { '/:communityId': chat, '/:communityId/:channelId': chat, hooks: own },

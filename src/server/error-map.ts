@@ -21,6 +21,7 @@ const codes = {
   registration_closed: 'FORBIDDEN',
   invite_required: 'FORBIDDEN',
   invite_invalid: 'NOT_FOUND',
+  reset_invalid: 'NOT_FOUND',
   taken: 'CONFLICT',
   not_found: 'NOT_FOUND',
   forbidden: 'FORBIDDEN',

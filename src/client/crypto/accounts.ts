@@ -1,47 +1,44 @@
 // Getting in: a new account, log-in by password, certifying this browser as a device, leaving.
 import {
   bytesToUuid,
-  createAddDevice,
-  createGenesis,
   createRevokeDevice,
-  createVault,
   CryptoError,
   derivePasswordKeys,
-  ed25519KeyPair,
   EMPTY_PREKEY_RECORD,
+  equalBytes,
   extendAccountLog,
   findDevice,
   fromBase64Url,
-  generateDevice,
   newKdfParams,
-  newRecoveryCode,
-  openAccountLog,
   openVault,
   randomId,
-  recoveryAuthSecret,
   signAttach,
   toBase64Url,
   uuidToBytes,
+  vaultHeader,
   type AccountLogState,
-  type DeviceSecrets,
+  type OpenVault,
   type PasswordKeys,
-  type Rng,
 } from '#crypto/index.ts';
 import type { KdfParams } from '#shared/auth.ts';
 import type { AccountId, DeviceId, SessionId } from '#shared/ids.ts';
-import type { EngineCore } from './engine-core.ts';
-import type { CryptoApi, PreparedAccount } from './protocol.ts';
+import { codeOf, type EngineCore } from './engine-core.ts';
+import { addDevice, found, type AddedDevice } from './founding.ts';
+import type { CryptoApi, PreparedAccount, PreparedReset } from './protocol.ts';
 import { keys, type PeerRecord, type SelfRecord } from './records.ts';
 
 /** A device that exists in memory until the server accepted its account or its log entry. */
 export interface Candidate {
   readonly self: SelfRecord;
   readonly log: AccountLogState;
+  /** Of the vault that came into being with it; absent where the vault was there before. */
+  readonly vaultRevision?: number;
 }
 
 type AccountCalls = Pick<
   CryptoApi,
   | 'prepareAccount'
+  | 'prepareReset'
   | 'deriveLogin'
   | 'findDevice'
   | 'certifyDevice'
@@ -52,23 +49,18 @@ type AccountCalls = Pick<
   | 'wipe'
 >;
 
-interface AddedDevice {
-  readonly entry: Uint8Array;
-  readonly log: AccountLogState;
-  readonly secrets: DeviceSecrets;
-}
-
-/** Makes a device and the entry with which the root certifies it. */
-function addDevice(
-  log: AccountLogState,
-  rootSecret: Uint8Array,
-  made: { rng: Rng; now: number },
-): AddedDevice {
-  const { rng, now } = made;
-  const wanted = { aid: log.aid, deviceId: randomId(rng), kind: 'full' as const, createdAt: now };
-  const { secrets, cert } = generateDevice(wanted, rng);
-  const entry = createAddDevice(log, cert, { kind: 'root', secretKey: rootSecret });
-  return { entry, log: extendAccountLog(log, [entry]), secrets };
+/** Throws `bad_mac` also where the slot is of a password with other parameters: this one opens nothing here. */
+function openByPassword(
+  vault: Uint8Array,
+  { slotKey, params }: PasswordKeys,
+  expected: { readonly aid: Uint8Array; readonly minRevision: number },
+): OpenVault {
+  try {
+    return openVault(vault, { kind: 'password', slotKey, params }, expected);
+  } catch (error) {
+    const isOtherPassword = codeOf(error) === 'mismatch' && equalBytes(vaultHeader(vault).aid, expected.aid);
+    throw isOtherPassword ? new CryptoError('bad_mac', 'slot of another password') : error;
+  }
 }
 
 const uuidOf = (bytes: Uint8Array): string => bytesToUuid(bytes);
@@ -85,34 +77,26 @@ export class Accounts implements AccountCalls {
   async prepareAccount({ password, now }: { password: string; now: number }): Promise<PreparedAccount> {
     const { rng, argon2 } = this.#core;
     const passwordKeys = await derivePasswordKeys(password, newKdfParams(rng), argon2);
-    const recoveryCode = newRecoveryCode(rng);
-    const accountId = randomId(rng);
-    const root = ed25519KeyPair(rng);
-    const backupKey = rng.bytes(32);
-    const genesis = createGenesis({ accountId, root, createdAt: now }, rng);
-    const added = addDevice(openAccountLog([genesis]), root.secretKey, { rng, now });
-    const { slotKey, params } = passwordKeys;
-    const vault = createVault(
-      { accountId, rootSecret: root.secretKey, backupKey, backupVersion: 1 },
-      { code: recoveryCode, password: { kind: 'password', slotKey, params } },
-      rng,
-    );
-    const self = this.#become(added, {
-      accountId: uuidOf(accountId) as AccountId,
-      backupKey,
-      backupVersion: 1,
-      now,
-    });
+    const { loginSecret, params } = passwordKeys;
     return {
-      accountId: self.accountId,
-      deviceId: self.deviceId,
+      ...this.#found(randomId(rng), passwordKeys, now),
       kdf: { v: 1, m: params.m, t: params.t, p: 1, salt: toBase64Url(params.salt) },
-      loginSecret: toBase64Url(passwordKeys.loginSecret),
-      recoveryAuth: toBase64Url(recoveryAuthSecret(recoveryCode)),
-      log: [genesis, added.entry].map(toBase64Url),
-      vault: toBase64Url(vault),
-      recoveryCode,
+      loginSecret: toBase64Url(loginSecret),
     };
+  }
+
+  async prepareReset({ accountId, now }: { accountId: AccountId; now: number }): Promise<PreparedReset> {
+    return this.#found(uuidToBytes(accountId), this.passwordKeys(), now);
+  }
+
+  #found(accountId: Uint8Array, password: PasswordKeys, now: number): PreparedReset {
+    const { shown, added, backupKey } = found(accountId, password, { rng: this.#core.rng, now });
+    const account = { accountId: uuidOf(accountId) as AccountId, backupKey, backupVersion: 1 };
+    const self = this.#become(added, { ...account, now });
+    // Whatever vault this browser saw before is of keys that are given up.
+    const { revision } = vaultHeader(fromBase64Url(shown.vault));
+    this.#candidate = { self, log: added.log, vaultRevision: revision };
+    return { ...shown, accountId: self.accountId, deviceId: self.deviceId };
   }
 
   async deriveLogin({
@@ -149,6 +133,7 @@ export class Accounts implements AccountCalls {
     accountId: AccountId;
     vault: string;
     log: readonly string[];
+    hasStartedOver?: boolean;
     now: number;
   }): Promise<{ deviceId: DeviceId; entry: string }> {
     const { log, secrets } = await this.#openOwn(input, this.passwordKeys());
@@ -159,19 +144,23 @@ export class Accounts implements AccountCalls {
     return { deviceId: self.deviceId, entry: toBase64Url(added.entry) };
   }
 
-  /** Log and vault as the server hands them out, neither older than this browser has seen them before. */
+  /**
+   * Log and vault as the server hands them out, neither older than this browser has seen them before. Where their person
+   * said that they started over elsewhere, what it saw before is of another identity and says nothing.
+   */
   #openOwn(
-    input: { accountId: AccountId; vault: string; log: readonly string[] },
-    { slotKey, params }: PasswordKeys,
+    input: { accountId: AccountId; vault: string; log: readonly string[]; hasStartedOver?: boolean },
+    password: PasswordKeys,
   ): Promise<{ log: AccountLogState; secrets: ReturnType<typeof openVault>['secrets'] }> {
     return this.#core.runOn(input.accountId, async (unit) => {
-      const known = await unit.get<PeerRecord>(keys.peer(input.accountId));
+      const isNew = input.hasStartedOver === true;
+      const known = isNew ? undefined : await unit.get<PeerRecord>(keys.peer(input.accountId));
       const log = extendAccountLog(known?.log ?? null, input.log.map(fromBase64Url));
       if (uuidOf(log.accountId) !== input.accountId)
         throw new CryptoError('mismatch', 'log of another account');
-      const minRevision = (await unit.get<number>(keys.vaultRevision)) ?? 0;
-      const key = { kind: 'password', slotKey, params } as const;
-      const { secrets, header } = openVault(fromBase64Url(input.vault), key, { aid: log.aid, minRevision });
+      const minRevision = isNew ? 0 : ((await unit.get<number>(keys.vaultRevision)) ?? 0);
+      const expected = { aid: log.aid, minRevision };
+      const { secrets, header } = openByPassword(fromBase64Url(input.vault), password, expected);
       unit.put(keys.vaultRevision, header.revision);
       return { log, secrets };
     });
@@ -196,13 +185,14 @@ export class Accounts implements AccountCalls {
   async adopt(): Promise<void> {
     const candidate = this.#candidate;
     if (!candidate) throw new CryptoError('not_allowed', 'nothing to adopt');
-    const { self, log } = candidate;
+    const { self, log, vaultRevision } = candidate;
     await this.#core.runOn(self.accountId, async (unit) => {
       // Whatever an earlier device of this account left in this browser belongs to keys that are gone.
       const isOfDevice = (key: string) => key !== keys.vaultRevision && !key.startsWith(keys.verifiedAll);
       for (const key of (await unit.list('')).keys()) if (isOfDevice(key)) unit.remove(key);
       const peer: PeerRecord = { log, alarm: null, offered: null, behind: false };
       unit.put(keys.self, self);
+      if (vaultRevision !== undefined) unit.put(keys.vaultRevision, vaultRevision);
       unit.put(keys.peer(self.accountId), peer);
       unit.put(keys.aid(log.aid), self.accountId);
       unit.put(keys.prekeys, EMPTY_PREKEY_RECORD);

@@ -43,6 +43,7 @@ function entryCalls(core: EngineCore) {
     ...bind(
       accounts,
       'prepareAccount',
+      'prepareReset',
       'deriveLogin',
       'findDevice',
       'certifyDevice',
@@ -54,6 +55,7 @@ function entryCalls(core: EngineCore) {
     ...bind(
       new VaultDoors(core, accounts),
       'recoveryAuth',
+      'newLogin',
       'makePassword',
       'makeRecoveryCode',
       'makeRecovered',

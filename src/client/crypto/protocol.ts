@@ -87,16 +87,20 @@ export type DecryptResult =
       readonly withheld?: WithheldReason;
     };
 
-export interface PreparedAccount {
+/** A new identity: log, vault and first device, and the recovery code that is typed back before any of it counts. */
+export interface PreparedReset {
   readonly accountId: AccountId;
   readonly deviceId: DeviceId;
-  readonly kdf: KdfParams;
-  readonly loginSecret: string;
   readonly recoveryAuth: string;
   readonly log: readonly string[];
   readonly vault: string;
   /** Shown once, in groups; re-typed in part before the account is registered. */
   readonly recoveryCode: string;
+}
+
+export interface PreparedAccount extends PreparedReset {
+  readonly kdf: KdfParams;
+  readonly loginSecret: string;
 }
 
 export interface ConversationRef {
@@ -175,11 +179,17 @@ export interface CryptoApi extends BackupApi, LinkCalls, PeopleCalls, RepairCall
   deriveLogin(input: { password: string; kdf: KdfParams }): Promise<{ loginSecret: string }>;
   /** The device this browser holds for an account, or null. */
   findDevice(input: { accountId: AccountId }): Promise<DeviceId | null>;
-  /** Opens the vault with the password slot and certifies a new device; held in memory until `adopt`. */
+  /** Another identity for an account whose keys nothing opens any more, under the password of `deriveLogin`; held in
+   *  memory until `adopt`. */
+  prepareReset(input: { accountId: AccountId; now: number }): Promise<PreparedReset>;
+  /** Opens the vault with the password slot and certifies a new device; held in memory until `adopt`. Fails with
+   *  `bad_mac` where the password opens nothing, with `identity_reset` where the log is of another identity than this
+   *  browser knows of the account; `hasStartedOver`: its person says that it is theirs. */
   certifyDevice(input: {
     accountId: AccountId;
     vault: string;
     log: readonly string[];
+    hasStartedOver?: boolean;
     now: number;
   }): Promise<{ deviceId: DeviceId; entry: string }>;
   /** The server accepted what `prepareAccount` or `certifyDevice` made: store it and open it. */

@@ -27,6 +27,8 @@ export interface MadeRecovery {
 export interface VaultCalls {
   /** What the server is shown to prove the code. Fails with `malformed` or `mismatch` for a code that was mistyped. */
   recoveryAuth(input: { code: string }): Promise<string>;
+  /** A new password as the server gets it, where nothing here opens the vault; its keys count as those of `deriveLogin`. */
+  newLogin(input: { newPassword: string }): Promise<Omit<MadePassword, 'vault'>>;
   /** Wraps the password slot anew, under fresh parameters; the other slots stay byte-identical. `deriveLogin` comes first. */
   makePassword(input: GivenVault & { newPassword: string }): Promise<MadePassword>;
   /** Wraps the recovery slot anew; the others stay byte-identical. `deriveLogin` comes first. */

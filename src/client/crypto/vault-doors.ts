@@ -65,6 +65,12 @@ export class VaultDoors implements VaultCalls {
     return toBase64Url(recoveryAuthSecret(normalizeRecoveryCode(code)));
   }
 
+  async newLogin({ newPassword }: { newPassword: string }): Promise<Omit<MadePassword, 'vault'>> {
+    const password = await this.#derive(newPassword);
+    this.#accounts.usePasswordKeys(password);
+    return madePassword(password);
+  }
+
   async makePassword(input: GivenVault & { newPassword: string }): Promise<MadePassword> {
     const given = await this.#open(input, doorOf(this.#accounts.passwordKeys()));
     const password = await this.#derive(input.newPassword);

@@ -252,9 +252,9 @@ export class Workspace {
     await this.keys.distribute(channelId).catch(() => undefined);
   }
 
-  /** The log of an account grew. Where it is the own one, the backup is named in it again. */
-  async #devicesChanged({ accountId, headSeq }: { accountId: AccountId; headSeq: number }): Promise<void> {
-    await this.keys.refreshLogs([{ accountId, headSeq }]);
+  /** The log of an account grew, or is another one of any length. Where it is the own one, the backup is named in it again. */
+  async #devicesChanged({ accountId }: { accountId: AccountId }): Promise<void> {
+    await this.keys.refreshLogs([{ accountId, headSeq: Number.MAX_SAFE_INTEGER }]);
     if (accountId === this.me) this.backup.soon();
   }
 

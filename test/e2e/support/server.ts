@@ -37,6 +37,8 @@ export interface ServerOptions {
 }
 
 const BUILT = ['dist/server/main.js'];
+const OPERATE_BUILT = ['dist/server/chatalot.process.js'];
+const OPERATE_SOURCE = ['--import', 'tsx', 'src/server/operations/chatalot.process.ts'];
 const SOURCE = ['--import', 'tsx', 'src/server/main.ts'];
 
 export class TestServer {
@@ -99,6 +101,23 @@ export class TestServer {
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     throw new Error(`the server did not get ready:\n${this.#output}`);
+  }
+
+  /** What `chatalot <words>` prints, run beside the server as its operator does. */
+  async operate(...words: string[]): Promise<string> {
+    const { PATH, TMPDIR } = process.env;
+    const { env, fromSource = false } = this.#options;
+    const script = fromSource ? OPERATE_SOURCE : OPERATE_BUILT;
+    const child = spawn(process.execPath, [...script, ...words], {
+      env: { PATH, TMPDIR, PORT: String(this.port), DATA_DIR: this.dataDir, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let said = '';
+    child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+    if (code !== 0) throw new Error(`chatalot ${words.join(' ')}:\n${said}`);
+    return said;
   }
 
   /** As Ctrl-C does: tells clients, drains, ends. */

@@ -179,8 +179,11 @@ describe('account.resetIdentity', () => {
     });
     expect(world.events.of('channel.rekeyed').map(({ event }) => event.channelId)).toEqual([channelId]);
     expect((await verifyDatabase(db)).filter((check) => check.wrong !== 0)).toEqual([]);
+  });
 
-    // The new device works, the old one is none any more, and the new recovery code is the one that counts.
+  it('A87 the new device works, the old one is none any more, and the new recovery code is the one that counts', async () => {
+    const identity = fresh();
+    await start(identity);
     const actor = await attach(world.deps, identity, session);
     const mine = caller(world.deps, actor);
     await mine.prekeys.publish(makeUpload(identity.device, { now: world.deps.clock.now() }).upload);

@@ -2,13 +2,15 @@
 // after a passkey, on a browser without keys, the password.
 import { Cancelled, Question } from '#client/lib/question.ts';
 import { asUsername } from '#shared/names.ts';
+import type { AskKeys } from './closed-keys.ts';
 import type { FactorPrompt } from './factor-prompt.svelte.ts';
+import type { KeysQuestion } from './keys-question.svelte.ts';
 import { hasPasskeys } from './passkey-support.ts';
 import { entryFailure, type EntryFailure, type Session } from './session.svelte.ts';
 import type { LoginStep } from './way-in.ts';
 
-/** What the page asks for: name and password, the second step, or the password that opens the keys. */
-export type LoginStage = 'password' | 'factor' | 'unlock';
+/** What the page asks for: name and password, the second step, the password that opens the keys, or what to do where it opens none. */
+export type LoginStage = 'password' | 'factor' | 'unlock' | 'keys';
 
 export class LoginForm {
   username = $state('');
@@ -16,6 +18,7 @@ export class LoginForm {
   readonly #session: Session;
   readonly #unlocking = new Question<string>();
   #factor = $state.raw<FactorPrompt | null>(null);
+  #keys = $state.raw<KeysQuestion | null>(null);
   #stage = $state<LoginStage>('password');
   #step = $state<LoginStep | null>(null);
   #wasTried = $state(false);
@@ -33,6 +36,11 @@ export class LoginForm {
   /** The second step, in the stage `factor`. */
   get factor(): FactorPrompt | null {
     return this.#factor;
+  }
+
+  /** What to do about keys that stay closed, in the stage `keys`. */
+  get keys(): KeysQuestion | null {
+    return this.#keys;
   }
 
   /** What the log-in is busy with; null while it waits for the person. */
@@ -79,6 +87,7 @@ export class LoginForm {
           this.#stage = 'factor';
           return this.#factor.ask(asked);
         },
+        askKeys: this.#askKeys,
       }),
     );
   }
@@ -99,6 +108,7 @@ export class LoginForm {
           this.#step = null;
           return this.#unlocking.ask();
         },
+        askKeys: this.#askKeys,
       }),
     );
   }
@@ -111,12 +121,27 @@ export class LoginForm {
     this.#unlocking.answer(this.password);
   }
 
+  /** The page is left: what was asked about keys is called off. */
+  leave(): void {
+    this.#keys?.cancel();
+  }
+
   /** Back to name and password; nobody is signed in. */
   back(): void {
     this.#wasTried = false;
     this.#factor?.cancel();
     this.#unlocking.cancel();
   }
+
+  /** A script of its own: hardly any log-in asks this. */
+  readonly #askKeys: AskKeys = async (keys) => {
+    const { askKeysBy } = await import('./keys-question.svelte.ts');
+    const ask = askKeysBy((question) => {
+      this.#keys = question;
+      this.#stage = 'keys';
+    });
+    return ask(keys);
+  };
 
   /** A script of its own: most log-ins ask for no second step. */
   async #newPrompt(): Promise<FactorPrompt> {

@@ -9,7 +9,7 @@ import type { InstanceInfo } from '#shared/instance.ts';
 import type { Workspace } from '#client/sync/workspace.svelte.ts';
 import { attachDevice } from './attach.ts';
 import { isSignedOut, Tokens } from './tokens.ts';
-import type { Entry, PasskeyEntry, PasswordEntry, WayIn } from './way-in.ts';
+import type { Entry, HeldPassword, PasskeyEntry, PasswordEntry, WayIn } from './way-in.ts';
 
 export { entryFailure, type EntryFailure } from './entry-failure.ts';
 
@@ -138,11 +138,8 @@ export class Session {
     return this.#comeIn(await (await this.#wayIn()).byPasskey(input));
   }
 
-  /** Signs in with a grant by the password whose keys the worker holds; `derive` makes those keys again. */
-  async settleIn(
-    grant: SessionGrant,
-    password: { loginSecret: string; derive: () => Promise<unknown> },
-  ): Promise<{ isNewDevice: boolean }> {
+  /** Signs in with a grant by the password whose keys the worker holds. */
+  async settleIn(grant: SessionGrant, password: HeldPassword): Promise<{ isNewDevice: boolean }> {
     return this.#comeIn(await (await this.#wayIn()).byGrant(grant, password));
   }
 

@@ -2,10 +2,10 @@
 // passkey. On a browser without keys of the account the vault certifies it as a new device.
 import { failureOf } from '#client/api/errors.ts';
 import type { CryptoClient } from '#client/crypto/crypto-client.ts';
-import { deviceLabel } from '#client/lib/device-label.ts';
 import type { LoginGrant, SessionGrant } from '#shared/auth.ts';
 import type { EntryFailure } from './entry-failure.ts';
 import { attachDevice } from './attach.ts';
+import { certify, type AskKeys } from './closed-keys.ts';
 import { assertPasskey } from './passkeys.ts';
 import type { Tokens } from './tokens.ts';
 import { withFactor, type AskFactor } from './with-factor.ts';
@@ -25,12 +25,25 @@ export interface PasswordEntry {
   readonly onStep?: (step: LoginStep) => void;
   /** Called where the account asks for a second step, again for each one that was wrong. */
   readonly askFactor?: AskFactor;
+  /** Called where the password is right and opens no keys. */
+  readonly askKeys?: AskKeys;
 }
 
 export interface PasskeyEntry {
   readonly onStep?: (step: LoginStep) => void;
   /** Called on a browser without keys of the account, again for each password that was wrong. */
   readonly askPassword: (username: string, failure: EntryFailure | null) => Promise<string>;
+  /** Called where the password is right and opens no keys. */
+  readonly askKeys?: AskKeys;
+}
+
+/** A password that was just set, whose keys the worker holds. */
+export interface HeldPassword {
+  readonly loginSecret: string;
+  /** Makes those keys again. */
+  readonly derive: () => Promise<unknown>;
+  /** Called where it opens no keys. */
+  readonly askKeys?: AskKeys;
 }
 
 /** Takes the log-in secret of the password whose keys the worker holds. */
@@ -48,7 +61,7 @@ export class WayIn {
   }
 
   async byPassword(input: PasswordEntry): Promise<Entry> {
-    const { username, password, onStep, askFactor } = input;
+    const { username, password, onStep, askFactor, askKeys } = input;
     const { http } = this.#tokens;
     onStep?.('deriving');
     const kdf = await http.auth.kdf.query({ username });
@@ -58,20 +71,21 @@ export class WayIn {
       http.auth.login.mutate({ username, loginSecret, ...(factor && { factor }) }),
     );
     onStep?.('opening');
-    return this.#settle(grant, async (use, isForgotten) => {
+    const unlock: Unlock = async (use, isForgotten) => {
       if (isForgotten) await this.#crypto.deriveLogin({ password, kdf });
       await use(loginSecret);
-    });
+    };
+    return this.#settle(grant, unlock, askKeys);
   }
 
   async byPasskey(input: PasskeyEntry): Promise<Entry> {
-    const { onStep, askPassword } = input;
+    const { onStep, askPassword, askKeys } = input;
     const { http } = this.#tokens;
     onStep?.('asking');
     const assertion = await assertPasskey(await http.auth.passkeyChallenge.mutate());
     const grant = await http.auth.passkeyLogin.mutate({ assertion });
     onStep?.('opening');
-    return this.#settle(grant, async (use) => {
+    const unlock: Unlock = async (use) => {
       const { username } = await http.users.me.query();
       const kdf = await http.auth.kdf.query({ username });
       for (let failure: EntryFailure | null = null; ;) {
@@ -86,18 +100,17 @@ export class WayIn {
           if (failure.code !== 'bad_credentials') throw error;
         }
       }
-    });
+    };
+    return this.#settle(grant, unlock, askKeys);
   }
 
-  /** By a grant for the password whose keys the worker holds; `derive` makes those keys again. */
-  byGrant(
-    grant: SessionGrant,
-    password: { readonly loginSecret: string; readonly derive: () => Promise<unknown> },
-  ): Promise<Entry> {
-    return this.#settle({ ...grant, factorTicket: null }, async (use, isForgotten) => {
+  /** By a grant for the password whose keys the worker holds. */
+  byGrant(grant: SessionGrant, password: HeldPassword): Promise<Entry> {
+    const unlock: Unlock = async (use, isForgotten) => {
       if (isForgotten) await password.derive();
       await use(password.loginSecret);
-    });
+    };
+    return this.#settle({ ...grant, factorTicket: null }, unlock, password.askKeys);
   }
 
   /** By the grant of a link: as the device that another one of the account has just certified. */
@@ -118,14 +131,15 @@ export class WayIn {
     return { grant, isNewDevice: true };
   }
 
-  async #settle(grant: LoginGrant, unlock: Unlock): Promise<Entry> {
+  async #settle(grant: LoginGrant, unlock: Unlock, askKeys?: AskKeys): Promise<Entry> {
     this.#tokens.take(grant);
     const { accountId } = grant;
     const isHere = (await this.#crypto.findDevice({ accountId })) !== null;
     const isKnown = isHere && (await this.#reopen(grant));
     try {
       // Opening a device that is none any more let go of the password's keys.
-      if (!isKnown) await unlock((loginSecret) => this.#certify(grant, loginSecret), isHere);
+      const held = { crypto: this.#crypto, tokens: this.#tokens, grant, askKeys };
+      if (!isKnown) await unlock((loginSecret) => certify({ ...held, loginSecret }), isHere);
     } catch (error) {
       // Without keys the session is good for nothing: it must not stay behind in the list.
       await this.#tokens.http.auth.logout.mutate({}).catch(() => undefined);
@@ -146,18 +160,5 @@ export class WayIn {
       if (code === 'bad_proof' || code === 'not_found') return false;
       throw error;
     }
-  }
-
-  async #certify(grant: LoginGrant, loginSecret: string): Promise<void> {
-    const { http } = this.#tokens;
-    const { accountId, factorTicket } = grant;
-    // The second factor was given at log-in; its ticket says so (protocol P10: in the same call).
-    const factor = factorTicket === null ? {} : { factor: { kind: 'ticket', ticket: factorTicket } as const };
-    const { vault } = await http.vault.get.mutate({ loginSecret, ...factor });
-    const [own] = await http.devices.logs.query({ accounts: [{ accountId, fromSeq: 0 }] });
-    const log = own?.entries ?? [];
-    const { entry } = await this.#crypto.certifyDevice({ accountId, vault, log, now: Date.now() });
-    await http.devices.append.mutate({ entry, label: deviceLabel() });
-    await this.#crypto.adopt();
   }
 }

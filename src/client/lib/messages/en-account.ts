@@ -15,7 +15,7 @@ export const enAccount = {
     'Your old code is used up once you finish. Here’s its replacement, shown only once; keep the old one until you’re in.',
   'recovery.finishing': 'Setting your password…',
   'recovery.noCode':
-    'No code either? A browser where you’re still logged in keeps working, but without password and code nobody can open the account anew, not even whoever runs this server.',
+    'No code either? A device that’s still logged in can let this browser in. If there is none, whoever runs this server can give you a link to set a new password: it lets you start over with new keys, not read what was.',
   'recovery.backToLogIn': 'Back to log in',
 
   'account.current': 'Current password',

@@ -6,6 +6,7 @@ import { enCommunity } from './en-community.ts';
 import { enErrors } from './en-errors.ts';
 import { enLinking } from './en-linking.ts';
 import { enRepair } from './en-repair.ts';
+import { enReset } from './en-reset.ts';
 import { enSecurity } from './en-security.ts';
 import { enSession } from './en-session.ts';
 import { enSettings } from './en-settings.ts';
@@ -23,4 +24,5 @@ export const en = {
   ...enSecurity,
   ...enLinking,
   ...enRepair,
+  ...enReset,
 } as const;
