@@ -25,6 +25,20 @@ export const appendLogInput = z.object({ entry: logEntrySchema, label: z.optiona
 /** What one calls a device of one's own; the server can read it. */
 export const renameDeviceInput = z.object({ deviceId: deviceIdSchema, label: deviceLabelSchema });
 
+const leaseEpochSchema = base64UrlFixed(limits.leaseEpochBytes);
+/** This device's state goes on under `epoch`; `history`: the epochs it had before, oldest first. */
+export const leaseInput = z.object({
+  epoch: leaseEpochSchema,
+  history: z.array(leaseEpochSchema).check(z.maxLength(limits.leaseHistory)),
+});
+/**
+ * `held`: this state is the one that goes on. `doubted`: the newest known is not of this state; ask again after
+ * `leaseSettleMs`, and do nothing until then. `copied`: two states of this device were seen; for good.
+ */
+export interface LeaseResult {
+  readonly state: 'held' | 'doubted' | 'copied';
+}
+
 export const logsInput = z.object({
   accounts: z
     .array(

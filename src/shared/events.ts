@@ -41,6 +41,10 @@ export type LiveEvent =
       readonly devicesVersion: number;
     }
   | { readonly type: 'devices.changed'; readonly accountId: AccountId; readonly headSeq: number }
+  /** A state of this device goes on under this epoch (base64url): one that has another objects. */
+  | { readonly type: 'device.leased'; readonly epoch: string }
+  /** Two states of this device were seen: all of them stop. */
+  | { readonly type: 'device.copied' }
   | { readonly type: 'mailbox.received'; readonly packet: MailboxPacket }
   | { readonly type: 'prekeys.claimed'; readonly claimedBy: AccountId; readonly remaining: number }
   // Structure

@@ -62,6 +62,15 @@ export const limits = {
   prekeyClaimsPerPairAndHour: 3,
   prekeyClaimsPerTargetAndHour: 60,
 
+  // Leases of devices
+  leaseEpochBytes: 16,
+  /** Epochs a device remembers and shows; a server restored from a backup older than these takes it for a copy. */
+  leaseHistory: 128,
+  /** How often a device that stays connected moves on to a new epoch. */
+  leaseRenewMs: HOUR,
+  /** A state that is not the newest has to show itself twice, so far apart: what was under way for long is said once. */
+  leaseSettleMs: 3 * SECOND,
+
   // Linking a device (the parcel's bound is wire)
   linkParcelBytes: 4096,
   /** How long a code is good, and then how long the log-in that was granted. */

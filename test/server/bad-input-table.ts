@@ -262,6 +262,7 @@ const parcel = { mailboxId: bytes(16), parcel: bytes(100) };
 const tooLong = { ...parcel, parcel: bytes(4097) };
 
 const links: Record<string, Row> = {
+  'devices.lease': { input: () => ({ epoch: bytes(16), history: [bytes(16)] }) },
   'devices.rename': ownDevice,
   // Another mailbox than the rows below ask for: it may be opened.
   'links.open': { input: () => ({ mailboxId: `A${bytes(16).slice(1)}` }) },

@@ -18,6 +18,9 @@ export const ASKS_PER_HOUR = 6;
 /** Devices asked at a time for a chain that every reader may hand on; the next time the next ones. */
 export const ASK_DEVICES = 4;
 export const HOUR_MS = 60 * MINUTE;
+/** Epochs of leases; pinned to `limits.leaseEpochBytes` and `limits.leaseHistory` by a test. */
+export const LEASE_EPOCH_BYTES = 16;
+export const LEASE_HISTORY = 128;
 /** Mailbox positions remembered, to tell a packet that comes twice from one that was made under an old state. */
 export const MAX_TAKEN = 128;
 /** Direct messages without a key remembered per device until it is asked. */

@@ -7,6 +7,7 @@ import { Decrypting } from './decrypting.ts';
 import { EngineCore, type EngineOptions } from './engine-core.ts';
 import { Identities } from './identities.ts';
 import { KeyRequests } from './key-requests.ts';
+import { leaseCalls } from './lease-calls.ts';
 import { Linking } from './linking.ts';
 import { PairwiseLink } from './pairwise-link.ts';
 import { prekeyCalls } from './prekey-calls.ts';
@@ -85,6 +86,7 @@ export function createEngine(options: EngineOptions): CryptoApi {
     ...entryCalls(core),
     ...prekeyCalls(core),
     ...draftCalls(core),
+    ...leaseCalls(core),
     ...bind(new Identities(core), 'ingestLogs', 'logsNeeded', 'identities'),
     ...bind(verification, 'acceptIdentity', 'compare', 'readCode', 'verify', 'unverify'),
     ...bind(verification, 'invitePin', 'checkInvitePin', 'pinInviter'),

@@ -7,12 +7,14 @@ import type { AccountId, ChannelId, DeviceId, DeviceRef, EventId, SessionId } fr
 import type { MailboxPacket, OutgoingPacket } from '#shared/mailbox.ts';
 import type { ChannelEvent, EventClass } from '#shared/messages.ts';
 import type { BackupApi } from './backup-protocol.ts';
+import type { LeaseCalls } from './lease-calls.ts';
 import type { LinkCalls } from './link-calls.ts';
 import type { IdentityAlarm, PeopleCalls } from './people-calls.ts';
 import type { RepairCalls } from './repair-calls.ts';
 import type { VaultCalls } from './vault-calls.ts';
 
 export type { BackupRefusal, BackupStep, BackupView } from './backup-protocol.ts';
+export type { LeaseClaim } from './lease-calls.ts';
 export type { LinkEcho } from './link-calls.ts';
 export type { MadePassword, MadeRecovery } from './vault-calls.ts';
 export type {
@@ -168,7 +170,7 @@ export interface ReceiveReport {
   readonly repair: boolean;
 }
 
-export interface CryptoApi extends BackupApi, LinkCalls, PeopleCalls, RepairCalls, VaultCalls {
+export interface CryptoApi extends BackupApi, LeaseCalls, LinkCalls, PeopleCalls, RepairCalls, VaultCalls {
   /** For whoever debugs: whether this browser's WebCrypto passed the check at the start and works ahead. */
   backend(): Promise<'webcrypto' | 'pure'>;
 

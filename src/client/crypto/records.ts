@@ -240,6 +240,8 @@ export const keys = {
   drafts: 'draft/',
   /** Chain packets made outside a send, until the server has them. */
   handing: (channelId: ChannelId) => `handing/${hexOf(channelId)}`,
+  /** Epochs this state of the device went through, newest last. */
+  lease: 'lease',
   /** Per device (deviceAddress) what is known of its broken sessions. */
   repair: (address: string) => `repair/${address}`,
   repairs: 'repair/',

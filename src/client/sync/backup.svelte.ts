@@ -10,6 +10,8 @@ export interface BackupOptions {
   readonly api: () => Api;
   readonly keys: Keys;
   readonly now: () => number;
+  /** This tab has the device's keys. Also a device that was copied may still save its own. */
+  readonly isLeading: () => boolean;
   /** Keys came out of the backup, or the last of them did: what waits may open now. */
   readonly onKeys: () => void;
 }
@@ -49,7 +51,7 @@ export class Backup {
 
   /** Something may have been queued: it goes out with what comes within a moment. */
   soon(): void {
-    if (this.#isClosed || this.#timer !== undefined || !this.#options.keys.isLeader) return;
+    if (this.#isClosed || this.#timer !== undefined || !this.#options.isLeading()) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       void this.run();
@@ -68,7 +70,7 @@ export class Backup {
   }
 
   async #level(): Promise<void> {
-    if (this.#isClosed || !this.#options.keys.isLeader) return;
+    if (this.#isClosed || !this.#options.isLeading()) return;
     try {
       if (!this.#isCurrent) this.#isCurrent = await this.#pull();
       if (this.#isCurrent && (await this.#push())) await this.#nameInLog();

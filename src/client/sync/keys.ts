@@ -47,6 +47,11 @@ export class Keys {
     await this.catchUp();
   }
 
+  /** Another state of this device may be about: nothing is sent, received or acknowledged until `lead` is called anew. */
+  rest(): void {
+    this.#isLeader = false;
+  }
+
   /** After every (re)connect: own log, prekeys, mailbox. */
   async catchUp(): Promise<void> {
     if (!this.#isLeader) return;
@@ -191,12 +196,15 @@ export class Keys {
     let batch = packets;
     for (let round = 0; round < 4; round++) {
       const report = await crypto.receivePackets({ packets: batch, now: now() });
-      if (report.done.length > 0) await api().mailbox.ack.mutate({ seqs: [...report.done] });
+      // A state that may not go on takes in what there is, and leaves it there for whoever may.
+      if (report.done.length > 0 && this.#isLeader)
+        await api().mailbox.ack.mutate({ seqs: [...report.done] });
       for (const channelId of report.unlocked) onUnlocked(channelId);
       onIdentities(report.alarms.map(({ accountId }) => accountId));
       // A request for a channel that is none of ours is answered by nobody; the others still are.
       if (report.repair) onRepair();
-      for (const channelId of report.requested) await this.answer(channelId).catch(() => undefined);
+      const requested = this.#isLeader ? report.requested : [];
+      for (const channelId of requested) await this.answer(channelId).catch(() => undefined);
       if (report.needLogs.length === 0) return;
       await this.#fetchLogs(report.needLogs);
       batch = [];

@@ -52,6 +52,11 @@ export class Outbox {
     return [...this.#rows.values()].filter((row) => row.channelId === channelId);
   }
 
+  /** How many messages are not sent. */
+  get waiting(): number {
+    return [...this.#rows.values()].filter(({ eventId }) => !this.#accepted.has(eventId)).length;
+  }
+
   /** Keeps the draft, then tries to send it. Resolves when it is durable. */
   async add(draft: Draft): Promise<void> {
     this.#rows.set(draft.eventId, draft);
@@ -107,8 +112,12 @@ export class Outbox {
     this.drain();
   }
 
+  get #mayGoOn(): boolean {
+    return !this.#isClosed && this.#options.keys.isLeader;
+  }
+
   drain(): void {
-    if (this.#isClosed || !this.#options.keys.isLeader) return;
+    if (!this.#mayGoOn) return;
     const waiting = [...this.#rows.values()].filter((row) => this.#isWaiting(row));
     for (const channelId of new Set(waiting.map((row) => row.channelId))) void this.#drainChannel(channelId);
   }
@@ -133,7 +142,7 @@ export class Outbox {
     const { channelId, eventId } = draft;
     const started = this.#options.now();
     let waitMs = 0;
-    for (let attempt = 0; attempt < TRIES && !this.#isClosed; attempt++) {
+    for (let attempt = 0; attempt < TRIES && this.#mayGoOn; attempt++) {
       const step = await this.#attempt(draft);
       switch (step.kind) {
         case 'accepted':
@@ -158,7 +167,7 @@ export class Outbox {
           if (!step.counts) attempt -= 1;
       }
     }
-    if (this.#isClosed) return false;
+    if (!this.#mayGoOn) return false;
     await this.#refused(draft, 'keys_unavailable');
     return true;
   }

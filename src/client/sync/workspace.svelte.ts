@@ -9,6 +9,7 @@ import { Backup } from './backup.svelte.ts';
 import type { ChannelLog } from './channel-log.svelte.ts';
 import { Identities } from './identities.svelte.ts';
 import { Keys } from './keys.ts';
+import { Lease } from './lease.svelte.ts';
 import { Logs } from './logs.ts';
 import { Members } from './members.svelte.ts';
 import type { Opener } from './opener.ts';
@@ -40,6 +41,7 @@ export class Workspace {
   readonly live: LiveConnection;
   readonly notices = new ReaderNotices();
   readonly repairs: Repairs;
+  readonly lease: Lease;
   readonly #logs = new Logs(this);
   readonly #crypto: CryptoClient;
   /** Server time minus local time, ms. */
@@ -47,6 +49,8 @@ export class Workspace {
   /** Events that came between `live.opened` and the bootstrap; null when state is loaded. */
   #early: LiveEvent[] | null = null;
   #retry: ReturnType<typeof setTimeout> | undefined;
+  /** The crypto worker is this tab's. */
+  #isLeading = false;
 
   constructor(options: WorkspaceOptions) {
     const { crypto } = options;
@@ -58,7 +62,6 @@ export class Workspace {
       onEvent: (event) => this.#hear(event),
       onRefused: options.onRefused,
     });
-    const { structure } = this;
     const api = (): Api => this.live.api;
     const now = (): number => this.now();
     this.people = new People(api);
@@ -67,26 +70,28 @@ export class Workspace {
     this.keys = new Keys({
       crypto: crypto.api,
       api,
-      structure,
+      structure: this.structure,
       now,
       onUnlocked: (channelId) => void this.#logs.get(channelId)?.retryPending(),
       onIdentities: (accountIds) => this.identities.changed(accountIds),
       onReaders: (channelId, change) => {
-        const afterSeq = structure.head(channelId).lastSeq;
+        const afterSeq = this.structure.head(channelId).lastSeq;
         this.notices.note(channelId, change, { at: this.now(), afterSeq });
       },
       onRepair: () => void this.repairs.run(),
     });
+    this.lease = this.#newLease(api);
     this.repairs = new Repairs({ crypto: crypto.api, api, keys: this.keys, now });
     this.identities = new Identities({
       crypto: crypto.api,
-      fetchLogs: (accountIds) => this.keys.refreshLogs(accountIds.map((accountId) => ({ accountId }))),
+      fetchLogs: (ids) => this.keys.refreshLogs(ids.map((accountId) => ({ accountId }))),
     });
     this.backup = new Backup({
       crypto: crypto.api,
       api,
       keys: this.keys,
       now,
+      isLeading: () => this.#isLeading,
       onKeys: () => {
         this.#logs.retryAll();
         this.identities.refreshAll();
@@ -103,6 +108,16 @@ export class Workspace {
         await log?.catchUp(ack.seq);
         return !log || log.status !== 'ready' || log.syncedTo >= ack.seq;
       },
+    });
+  }
+
+  #newLease(api: () => Api): Lease {
+    return new Lease({
+      crypto: this.crypto,
+      api,
+      isLeading: () => this.#isLeading,
+      onDoubt: () => this.keys.rest(),
+      onAgain: () => void this.#takeUp().catch(() => undefined),
     });
   }
 
@@ -126,21 +141,19 @@ export class Workspace {
   start(): void {
     this.live.start();
     const lead = async (): Promise<void> => {
-      await this.keys.lead();
-      await this.outbox.resume();
+      this.#isLeading = true;
+      await this.#takeUp();
       if (this.structure.isLoaded) await this.backup.catchUp();
     };
-    void this.#crypto.leading.then(lead);
+    // What fails because the network went is taken up at the next connection.
+    void this.#crypto.leading.then(lead).catch(() => undefined);
   }
 
   close(): void {
-    this.live.stop();
-    this.outbox.close();
-    this.identities.close();
-    this.backup.close();
+    const { live, outbox, identities, backup, repairs, lease } = this;
+    live.stop();
     clearTimeout(this.#retry);
-    this.repairs.close();
-    this.#logs.close();
+    for (const part of [outbox, identities, backup, repairs, lease, this.#logs]) part.close();
   }
 
   /** The log of a conversation; made when first asked for. */
@@ -167,6 +180,15 @@ export class Workspace {
     await this.outbox.resume();
   }
 
+  /** The duties of the leader tab, once this state of the device is known to be the one that goes on. */
+  async #takeUp(): Promise<void> {
+    const isHeld = await this.lease.hold();
+    if (!this.#isLeading || !isHeld) return;
+    if (this.keys.isLeader) return this.keys.catchUp();
+    await this.keys.lead();
+    await this.outbox.resume();
+  }
+
   async #opened(serverNow: number): Promise<void> {
     this.#skew = serverNow - Date.now();
     clearTimeout(this.#retry);
@@ -179,7 +201,7 @@ export class Workspace {
       this.structure.load(bootstrap);
       this.#catchUpWith(early);
       this.people.learn([bootstrap.account, ...bootstrap.dms.flatMap((dm) => dm.members)]);
-      await Promise.all([this.people.rewatch(), this.typing.refocus(), this.keys.catchUp()]);
+      await Promise.all([this.people.rewatch(), this.typing.refocus(), this.#takeUp()]);
       this.#logs.catchUp();
       await this.outbox.resume();
       void this.backup.catchUp();
@@ -215,7 +237,17 @@ export class Workspace {
         this.#logs.get(event.event.channelId)?.receive(event.event, event.chainCert);
         break;
       case 'mailbox.received':
-        void this.keys.receive([event.packet]).then(() => this.backup.soon());
+        // What is not acknowledged comes again.
+        void this.keys
+          .receive([event.packet])
+          .then(() => this.backup.soon())
+          .catch(() => undefined);
+        break;
+      case 'device.leased':
+        void this.lease.heard(event.epoch).catch(() => undefined);
+        break;
+      case 'device.copied':
+        this.lease.copied();
         break;
       case 'channel.rekeyed':
         void this.#rekeyed(event.channelId);
@@ -241,7 +273,7 @@ export class Workspace {
       case 'typing.started':
         this.typing.heard(event.channelId, event.accountId);
         break;
-      default: // structure and connection: applied above, or the live connection's own business
+      default: // structure and connection: applied above, or the live connection's own
     }
   }
 

@@ -109,5 +109,7 @@ export async function restoreBackup(
     throw cause;
   }
   await migrate(db, migrationsDir);
+  // Devices went on since the backup was made: what it remembers of their epochs would make them look like copies.
+  await db.session((session) => session.execute('DELETE FROM "DeviceLease" WHERE "copiedAt" IS NULL'));
   return { header, manifest };
 }

@@ -7,7 +7,7 @@ import { CryptoCallError, type CryptoClient } from '#client/crypto/crypto-client
 import type { CryptoApi } from '#client/crypto/protocol.ts';
 import { Session } from '#client/features/session/session.svelte.ts';
 import { CryptoError, systemRng } from '#crypto/index.ts';
-import { MemoryStore } from '#crypto/memory-store.ts';
+import { MemoryStore, type MemorySnapshot } from '#crypto/memory-store.ts';
 import { quickKdf } from './exchange.ts';
 
 /** Client tests resolve packages as a browser does, where `ws` is an empty shell. */
@@ -83,6 +83,15 @@ export class Browser {
   /** Records this browser keeps; 0 after everything was erased. */
   async recordCount(): Promise<number> {
     return (await this.#store.list('')).size;
+  }
+
+  /** The profile's records as a backup of it would hold them. */
+  snapshot(): MemorySnapshot {
+    return this.#store.snapshot();
+  }
+
+  restore(snapshot: MemorySnapshot): void {
+    this.#store.restore(snapshot);
   }
 
   /** Loses every record of this kind, as a browser with a broken disk may. Answers how many there were. */

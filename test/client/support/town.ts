@@ -63,9 +63,14 @@ export class Town {
     return town;
   }
 
-  async #browse(_name: string, enter: (tab: Session) => Promise<void>): Promise<Workspace> {
+  async #browse(
+    _name: string,
+    enter: (tab: Session) => Promise<void>,
+    prepare: (browser: Browser) => void = () => undefined,
+  ): Promise<Workspace> {
     const browser = new Browser(this.server.url);
     this.#browsers.push(browser);
+    prepare(browser);
     const tab = browser.tab();
     await enter(tab);
     const { workspace } = tab;
@@ -91,6 +96,15 @@ export class Town {
     if (workspace.structure.communities.size === 0) await workspace.api.invites.accept.mutate({ code });
     await eventually(() => expect(workspace.structure.communities.has(this.communityId)).toBe(true));
     return workspace;
+  }
+
+  /** A browser with the records of another one's profile, somebody logged in to it: a copy, or a restored backup. */
+  copiedBrowser(username: string, records: ReturnType<Browser['snapshot']>): Promise<Workspace> {
+    const enter = async (tab: Session): Promise<void> => {
+      await tab.start();
+      await tab.login({ username, password });
+    };
+    return this.#browse(username, enter, (browser) => browser.restore(records));
   }
 
   /** A second browser of somebody: the vault certifies a new device. */

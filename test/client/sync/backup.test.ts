@@ -190,5 +190,12 @@ function backupOf(workspace: Workspace, parts: Parts): Backup {
     },
   } as unknown as Api;
   const now = (): number => workspace.now();
-  return new Backup({ crypto, api: () => hostile, keys, now, onKeys: () => undefined });
+  return new Backup({
+    crypto,
+    api: () => hostile,
+    keys,
+    now,
+    isLeading: () => true,
+    onKeys: () => undefined,
+  });
 }

@@ -127,6 +127,7 @@ export class Conversation {
 
   /** Why nobody can write here, in words; undefined when one can. */
   get sendRefusal(): string | undefined {
+    if (this.workspace.lease.isCopied) return t('copied.noSending');
     const stopped = this.#identityRefusal;
     if (stopped !== undefined) return stopped;
     const decision = this.may('message.send');

@@ -194,7 +194,8 @@ export class Session {
     const { api } = this.#crypto;
     await this.#leave(async () => {
       await this.#tokens.valid();
-      // The last chance of keys that are on this device only.
+      // The last chance of keys that are on this device, or on their way to it, only.
+      await this.#workspace?.keys.pullMail().catch(() => undefined);
       await this.#workspace?.backup.run();
       const entry = await api.revokeOwnDevice();
       await this.http.devices.append.mutate({ entry });

@@ -11,4 +11,20 @@ export const enRepair = {
   'repair.started': 'A fresh secure connection was started',
   'repair.startedText': 'What didn’t open does so as soon as {name}’s device answers.',
   'repair.startedOwn': 'What didn’t open does so as soon as your other device answers.',
+
+  'copied.title': 'This device exists twice',
+  'copied.stopped': 'Nothing is sent or received on it any more.',
+  'copied.what': 'What to do',
+  'copied.text':
+    'The keys of this browser are also in use somewhere else: its profile was copied, or an old backup of it was put back. Two copies can’t both go on without losing messages, so both have stopped.',
+  'copied.stranger':
+    'If you didn’t copy or restore anything, someone else may have. Then whoever has the copy can read what this browser could.',
+  'copied.next':
+    'Log out here and remove this device, then log in again: you get fresh keys and your whole history, and the other copy is signed out.',
+  'copied.unsent': {
+    one: '{n} message hasn’t been sent. It goes with this device: copy it somewhere first.',
+    other: '{n} messages haven’t been sent. They go with this device: copy them somewhere first.',
+  },
+  'copied.later': 'Not now',
+  'copied.noSending': 'This device exists twice, so nothing is sent from it.',
 } as const;

@@ -1,7 +1,8 @@
-import { accountProcedure, router } from '#server/trpc.ts';
-import { appendLogInput, attachInput, logsInput, renameDeviceInput } from '#shared/devices.ts';
+import { accountProcedure, deviceProcedure, router } from '#server/trpc.ts';
+import { appendLogInput, attachInput, leaseInput, logsInput, renameDeviceInput } from '#shared/devices.ts';
 import { appendLog, getLogs } from './account-log.service.ts';
 import { attachDevice, createChallenge, renameDevice } from './devices.service.ts';
+import { takeLease } from './lease.service.ts';
 
 export const devicesRouter = router({
   challenge: accountProcedure('account.use', 'keys').mutation(({ ctx }) =>
@@ -17,6 +18,9 @@ export const devicesRouter = router({
     .meta({ sensitive: 'sometimes' })
     .input(appendLogInput)
     .mutation(({ ctx, input }) => appendLog(ctx.deps, ctx.actor, input)),
+  lease: deviceProcedure('account.use', 'keys')
+    .input(leaseInput)
+    .mutation(({ ctx, input }) => takeLease(ctx.deps, ctx.actor, input)),
   rename: accountProcedure('account.use', 'mutate')
     .input(renameDeviceInput)
     .mutation(({ ctx, input }) => renameDevice(ctx.deps, ctx.actor, input)),
