@@ -5,7 +5,7 @@ import type { ChannelSummary, DmSummary } from '#shared/channels.ts';
 import type { CommunityStructure } from '#shared/communities.ts';
 import type { LeaveReason, LiveEvent } from '#shared/events.ts';
 import type { AccountId, ChannelId, CommunityId } from '#shared/ids.ts';
-import type { Bootstrap } from '#shared/live.ts';
+import type { Bootstrap, ChannelHead } from '#shared/live.ts';
 import type { OwnAccount } from '#shared/users.ts';
 import { reduceStructure } from './structure-reducer.ts';
 
@@ -31,6 +31,22 @@ const newHead: Head = {
   devicesVersion: 1,
 };
 
+/** A channel this young at its first sight began while we watched: its log is known from the start. */
+const YOUNG_MS = 60_000;
+
+const headOf = (given: ChannelHead): Head => {
+  const [, lastSeq, lastOrdinal, epoch, readSeq, readOrdinal, mentions, lastMessageAt, devicesVersion] =
+    given;
+  return { lastSeq, lastOrdinal, epoch, readSeq, readOrdinal, mentions, lastMessageAt, devicesVersion };
+};
+
+/** Both know part of it: the log and the cursor only ever move on. */
+function laterOf(a: Head, b: Head): Head {
+  const later: { -readonly [Field in keyof Head]: number } = { ...a };
+  for (const field of Object.keys(a) as (keyof Head)[]) later[field] = Math.max(a[field], b[field]);
+  return later;
+}
+
 /** A community that was ours until a moment ago, so that the person can be told what became of it. */
 export interface Departure {
   readonly name: string;
@@ -47,6 +63,8 @@ export class Structure {
    * break between them: such a version is not claimed to be known.
    */
   readonly #moved = new Set<CommunityId>();
+  /** Channels whose log is known from the server or from its beginning. */
+  readonly #headed = new Set<ChannelId>();
   #account = $state.raw<OwnAccount | null>(null);
   #isLoaded = $state(false);
 
@@ -83,21 +101,31 @@ export class Structure {
     for (const dm of bootstrap.dms) this.dms.set(dm.channel.channelId, dm);
     const headed = new Set(bootstrap.heads.map(([channelId]) => channelId));
     for (const id of [...this.heads.keys()]) if (!headed.has(id)) this.heads.delete(id);
-    for (const [
-      channelId,
-      lastSeq,
-      lastOrdinal,
-      epoch,
-      readSeq,
-      readOrdinal,
-      mentions,
-      at,
-      version,
-    ] of bootstrap.heads) {
-      const head = { lastSeq, lastOrdinal, epoch, readSeq, readOrdinal, mentions };
-      this.heads.set(channelId, { ...head, lastMessageAt: at, devicesVersion: version });
+    this.#headed.clear();
+    for (const head of bootstrap.heads) {
+      this.#headed.add(head[0]);
+      this.heads.set(head[0], headOf(head));
     }
     this.#isLoaded = true;
+  }
+
+  /** Channels that were there before they became ours to see: where their log stands is not known. */
+  unheaded(now: number): ChannelId[] {
+    const channels = [...this.communities.values()].flatMap((community) => community.channels);
+    const unknown = channels.filter(({ channelId }) => !this.#headed.has(channelId));
+    for (const { channelId, createdAt } of unknown)
+      if (createdAt > now - YOUNG_MS) this.#headed.add(channelId);
+    return unknown.map(({ channelId }) => channelId).filter((id) => !this.#headed.has(id));
+  }
+
+  /** Where the logs of the channels `asked` for stand; one that is not among `heads` is not ours to read. */
+  learnHeads(asked: readonly ChannelId[], heads: Bootstrap['heads']): void {
+    const given = new Map(heads.map((head) => [head[0], headOf(head)]));
+    for (const channelId of asked) {
+      this.#headed.add(channelId);
+      const head = given.get(channelId);
+      if (head) this.heads.set(channelId, laterOf(head, this.head(channelId)));
+    }
   }
 
   /** Takes a community as it was read; one that is known in a newer version stays as it is. */
@@ -163,7 +191,7 @@ export class Structure {
       this.communities.set(event.communityId, next);
       if (next.version !== community.version) this.#moved.add(event.communityId);
     }
-    if (event.type === 'channel.deleted') this.heads.delete(event.channelId);
+    if (event.type === 'channel.deleted') this.#forgetHead(event.channelId);
     return null;
   }
 
@@ -190,8 +218,13 @@ export class Structure {
 
   #forget(communityId: CommunityId): void {
     for (const channel of this.communities.get(communityId)?.channels ?? [])
-      this.heads.delete(channel.channelId);
+      this.#forgetHead(channel.channelId);
     this.communities.delete(communityId);
+  }
+
+  #forgetHead(channelId: ChannelId): void {
+    this.heads.delete(channelId);
+    this.#headed.delete(channelId);
   }
 
   head(channelId: ChannelId): Head {

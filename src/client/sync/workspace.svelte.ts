@@ -9,6 +9,7 @@ import { Backup } from './backup.svelte.ts';
 import type { ChannelLog } from './channel-log.svelte.ts';
 import { Identities } from './identities.svelte.ts';
 import { Keys } from './keys.ts';
+import { LateHeads } from './late-heads.ts';
 import { Lease } from './lease.svelte.ts';
 import { Logs } from './logs.ts';
 import { Members } from './members.svelte.ts';
@@ -42,6 +43,7 @@ export class Workspace {
   readonly notices = new ReaderNotices();
   readonly repairs: Repairs;
   readonly lease: Lease;
+  readonly #lateHeads = new LateHeads(this);
   readonly #logs = new Logs(this);
   readonly #crypto: CryptoClient;
   /** Server time minus local time, ms. */
@@ -230,6 +232,7 @@ export class Workspace {
     }
     const stale = this.structure.apply(event);
     if (stale) void this.#refetch(stale);
+    this.#lateHeads.look();
     this.members.apply(event);
     switch (event.type) {
       case 'event.appended':

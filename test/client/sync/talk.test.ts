@@ -7,6 +7,7 @@ import type { Outbox } from '#client/sync/outbox.svelte.ts';
 import type { Workspace } from '#client/sync/workspace.svelte.ts';
 import type { ChannelId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
+import { permission } from '#shared/permissions.ts';
 import type { ChannelEvent } from '#shared/messages.ts';
 import { draftOf, eventually, loneOutbox, shown, text, textsIn, Town, write } from '../support/town.ts';
 
@@ -303,6 +304,26 @@ describe('a channel log', () => {
     await eventually(() => expect(log.rows.map(shown)).toEqual(['here', '(failed withheld_by_server)']));
   });
 });
+
+it('a channel that becomes visible while connected counts as unread only what is said from then on', async () => {
+  const { communityId } = town;
+  const channelId = await room();
+  const where = { communityId, channelId, accountId: ben.me!, allow: 0 };
+  await ada.api.roles.setOverride.mutate({ ...where, deny: permission.view });
+  await eventually(() => expect(ben.structure.channel(channelId)).toBeNull());
+  for (const n of [1, 2, 3]) await write(ada, channelId, text(`behind closed doors ${n}`));
+  await eventually(() => expect(ada.structure.head(channelId).lastSeq).toBe(3));
+  // As if it had been there long before: only the client's idea of young is about age.
+  vi.spyOn(ben, 'now').mockImplementation(() => Date.now() + 600_000);
+  await ada.api.roles.setOverride.mutate({ ...where, deny: 0 });
+  await eventually(() => expect(ben.structure.channel(channelId)).not.toBeNull());
+  await write(ada, channelId, text('hello again'));
+  await eventually(() => {
+    expect(ben.structure.head(channelId).lastSeq).toBe(4);
+    expect(ben.structure.unread(channelId)).toBe(1);
+  });
+  vi.restoreAllMocks();
+}, 60_000);
 
 describe('a connection that broke without a word', () => {
   afterEach(() => void vi.useRealTimers());
