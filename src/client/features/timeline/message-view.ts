@@ -88,10 +88,9 @@ function rowContent(row: MessageRow, conversation: Conversation): MessageContent
     case 'pending': {
       const view = unreadable('pending', t('locked.title'), pendingWords(row.reason, name));
       if (row.reason !== 'key_missing') return view;
-      if (conversation.workspace.repairs.isWedged(row.accountId)) {
-        const mend = { label: t('repair.action'), run: () => void conversation.repair(row.accountId) };
-        return { ...view, text: t('repair.rowText', { name }), actions: [mend] };
-      }
+      // What to do is said once, in the banner above.
+      if (conversation.workspace.repairs.isWedged(row.accountId))
+        return { ...view, text: t('repair.rowText', { name }) };
       const ask = { label: t('locked.askAgain'), run: () => void conversation.askForKeys() };
       return { ...view, actions: [ask] };
     }

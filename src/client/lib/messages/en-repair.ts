@@ -5,7 +5,7 @@ export const enRepair = {
   'repair.stuckOwn': 'The secure connection with one of your own devices is stuck.',
   'repair.stuckOwnText': 'Some of your messages don’t open on it, or here. Repair starts a fresh one.',
   'repair.rowText':
-    'Its key didn’t fit this browser, and asking {name}’s device several times didn’t help. Repair starts a fresh secure connection.',
+    'Its key didn’t fit this browser, and asking {name}’s device several times didn’t help. “Repair” above starts a fresh secure connection.',
   'repair.action': 'Repair',
   'repair.working': 'Repairing…',
   'repair.started': 'A fresh secure connection was started',
@@ -13,6 +13,7 @@ export const enRepair = {
   'repair.startedOwn': 'What didn’t open does so as soon as your other device answers.',
 
   'copied.title': 'This device exists twice',
+  'copied.banner': 'This device exists twice.',
   'copied.stopped': 'Nothing is sent or received on it any more.',
   'copied.what': 'What to do',
   'copied.text':
