@@ -217,6 +217,7 @@ export {
 } from './envelope.ts';
 export {
   answerKeyRequest,
+  isHistoryWanted,
   type Asker,
   type HeldChain,
   type KeyAnswer,

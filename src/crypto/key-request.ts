@@ -53,6 +53,34 @@ export function answerKeyRequest(
     : answerForHeld(request, asker, requested);
 }
 
+/** What this device asked for: a chain that its sender signed to be one every reader may hand on, or not. */
+export interface AskedChain {
+  readonly channelId: Uint8Array;
+  readonly chainId: Uint8Array;
+  readonly isShared: boolean;
+}
+
+/** Another account's word about a third one's chain. */
+export interface HandedOn {
+  readonly channelId: Uint8Array;
+  readonly chainId: Uint8Array;
+  /** AID of who hands it on, as the session proved it. */
+  readonly from: Uint8Array;
+}
+
+/**
+ * Whether history somebody else hands on counts: only of the very chain that was asked for, as one that may be shared, and
+ * from an account that reads the channel. `readers` are AIDs as this device knows them (A61, A72).
+ */
+export function isHistoryWanted(
+  handed: HandedOn,
+  asked: AskedChain | undefined,
+  readers: readonly Uint8Array[],
+): boolean {
+  if (!asked?.isShared || !isAskedFor(handed, asked)) return false;
+  return readers.some((aid) => equalBytes(aid, handed.from));
+}
+
 function answerForOwned(request: KeyRequestPayload, asker: Asker, chain: SenderChain | undefined): KeyAnswer {
   if (!chain || !isAskedFor(request, chain) || request.iter > chain.iter) return withhold(request, 'too-old');
   const own = equalBytes(asker.device.aid, chain.owner.aid);
@@ -80,7 +108,7 @@ function answerForHeld(
 }
 
 function isAskedFor(
-  request: KeyRequestPayload,
+  request: Pick<KeyRequestPayload, 'channelId' | 'chainId'>,
   chain: { readonly channelId: Uint8Array; readonly chainId: Uint8Array },
 ): boolean {
   return equalBytes(request.channelId, chain.channelId) && equalBytes(request.chainId, chain.chainId);

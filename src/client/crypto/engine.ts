@@ -1,6 +1,6 @@
 // The engine behind the crypto worker: every call of CryptoApi over one record store. Runs wherever the store does;
 // no DOM, no clock, no network.
-import type { ChannelId } from '#shared/ids.ts';
+import type { ChannelId, EventId } from '#shared/ids.ts';
 import { Accounts } from './accounts.ts';
 import { BackingUp } from './backing-up.ts';
 import { Decrypting } from './decrypting.ts';
@@ -19,12 +19,20 @@ import { Sending } from './sending.ts';
 import { VaultDoors } from './vault-doors.ts';
 import { Verification } from './verification.ts';
 
-/** The outbox's rows. Event ids are time-ordered, so key order is the order of writing. */
+/**
+ * The outbox's rows. Event ids are time-ordered, so key order is the order of writing; what is under way goes before all
+ * else, whatever clock the rest was written by.
+ */
 function draftCalls(core: EngineCore): Pick<CryptoApi, 'keepDraft' | 'dropDraft' | 'drafts'> {
   return {
     keepDraft: ({ draft }) => core.run(async (unit) => unit.put(keys.draft(draft.eventId), draft)),
     dropDraft: ({ eventId }) => core.run(async (unit) => unit.remove(keys.draft(eventId))),
-    drafts: () => core.run(async (unit) => [...(await unit.list<Draft>(keys.drafts)).values()]),
+    drafts: () =>
+      core.run(async (unit) => {
+        const drafts = [...(await unit.list<Draft>(keys.drafts)).values()];
+        const underWay = new Set((await unit.list<EventId>(keys.inFlightAll)).values());
+        return drafts.sort((a, b) => Number(underWay.has(b.eventId)) - Number(underWay.has(a.eventId)));
+      }),
   };
 }
 

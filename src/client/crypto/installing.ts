@@ -76,7 +76,8 @@ export async function installForwarded(
   const parsed = parseChainCert(payload.cert);
   const channelId = bytesToUuid(parsed.channelId) as ChannelId;
   const isOwn = peerAccountId === own.self.accountId;
-  if (!isOwn && !(await isWanted(unit, { channelId, chainId: parsed.chainId, peerAccountId }))) return {};
+  const handed = { channelId, chainId: parsed.chainId, from: result.sender.aid };
+  if (!isOwn && !(await isWanted(unit, handed))) return {};
   const ownerId = await unit.get<AccountId>(keys.aid(parsed.aid));
   const owner = ownerId && (await unit.get<PeerRecord>(keys.peer(ownerId)));
   const device = owner && findDevice(owner.log, parsed.deviceId);

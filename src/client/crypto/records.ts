@@ -236,6 +236,7 @@ export const keys = {
   sent: (eventId: EventId) => `sent/${hexOf(eventId)}`,
   /** The one unacknowledged send of a channel. */
   inFlight: (channelId: ChannelId) => `in-flight/${hexOf(channelId)}`,
+  inFlightAll: 'in-flight/',
   draft: (eventId: EventId) => `draft/${hexOf(eventId)}`,
   drafts: 'draft/',
   /** Chain packets made outside a send, until the server has them. */

@@ -1,10 +1,10 @@
 // History another member handed on (protocol 3.10): the sender's certificate and signatures say who wrote what, and a key
 // counts only once it opened something the sender signed.
-import type { ReceiverChain, verifyRun } from '#crypto/index.ts';
-import type { AccountId, ChannelId } from '#shared/ids.ts';
+import { isHistoryWanted, uuidToBytes, type ReceiverChain, type verifyRun } from '#crypto/index.ts';
+import type { ChannelId } from '#shared/ids.ts';
 import { queueChain } from './backup-queue.ts';
 import type { Candidate } from './event-checks.ts';
-import { keys, type AskedRecord, type ReadersRecord } from './records.ts';
+import { keys, type AskedRecord, type PeerRecord, type ReadersRecord } from './records.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
 
 type Outcome = ReturnType<typeof verifyRun>;
@@ -21,11 +21,19 @@ export function withinHistory(
 /** Others' history counts where it was asked for, and from somebody who reads the channel (A61, A72). */
 export async function isWanted(
   unit: UnitOfWork,
-  from: { channelId: ChannelId; chainId: Uint8Array; peerAccountId: AccountId },
+  handed: { channelId: ChannelId; chainId: Uint8Array; from: Uint8Array },
 ): Promise<boolean> {
-  const asked = await unit.get<AskedRecord>(keys.asked(from.channelId, from.chainId));
-  const known = await unit.get<ReadersRecord>(keys.readers(from.channelId));
-  return asked?.isShared === true && known?.readers.includes(from.peerAccountId) === true;
+  const { channelId, chainId, from } = handed;
+  const asked = await unit.get<AskedRecord>(keys.asked(channelId, chainId));
+  const known = await unit.get<ReadersRecord>(keys.readers(channelId));
+  const readers: Uint8Array[] = [];
+  for (const accountId of known?.readers ?? []) {
+    const peer = await unit.get<PeerRecord>(keys.peer(accountId));
+    if (peer) readers.push(peer.log.aid);
+  }
+  const channel = uuidToBytes(channelId);
+  const wanted = asked && { channelId: channel, chainId: asked.chainId, isShared: asked.isShared === true };
+  return isHistoryWanted({ channelId: channel, chainId, from }, wanted, readers);
 }
 
 const isUnproved = (chain: ReceiverChain): boolean =>

@@ -2,17 +2,22 @@
 // mailbox, handing chains to new devices, asking and answering. The duties run in the leader tab only.
 import type { Api } from '#client/api/trpc.ts';
 import type { ConversationRef, CryptoApi, MissingKeys } from '#client/crypto/protocol.ts';
-import type { ChannelReaders } from '#shared/channels.ts';
+import type { ChannelReaders, ChannelSummary } from '#shared/channels.ts';
 import type { AccountId, ChannelId, DeviceRef } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
 import type { MailboxPacket } from '#shared/mailbox.ts';
+import type { OwnAccount } from '#shared/users.ts';
 import { slices } from '#client/lib/slices.ts';
-import type { Structure } from './structure.svelte.ts';
+import type { Head, Structure } from './structure.svelte.ts';
 
 export interface KeysOptions {
   readonly crypto: CryptoApi;
   readonly api: () => Api;
-  readonly structure: Structure;
+  readonly structure: Pick<Structure, 'membersOf'> & {
+    readonly account: Pick<OwnAccount, 'accountId'> | null;
+    channel(channelId: ChannelId): Pick<ChannelSummary, 'kind' | 'historyPolicy'> | null;
+    head(channelId: ChannelId): Pick<Head, 'epoch' | 'devicesVersion'>;
+  };
   /** The server's time as this client best knows it, ms. */
   readonly now: () => number;
   /** Messages of this channel may open now. */
@@ -105,6 +110,13 @@ export class Keys {
     const joined = readers.accountIds.filter((id) => !known.accountIds.includes(id));
     const left = known.accountIds.filter((id) => !readers.accountIds.includes(id));
     if (joined.length + left.length > 0) this.#options.onReaders(readers.channelId, { joined, left });
+  }
+
+  /** Who reads a channel as the server says it now, for the engine to judge senders by. */
+  async noteReaders(channelId: ChannelId): Promise<void> {
+    const { crypto, now } = this.#options;
+    const conversation = await this.conversation(channelId);
+    await crypto.missingKeys({ conversation, logsFresh: true, now: now() });
   }
 
   /** The server refused something as stale: everything about this channel is read again. */

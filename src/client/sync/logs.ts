@@ -81,7 +81,7 @@ export class Logs {
         members: structure.membersOf(channelId),
         epoch: structure.head(channelId).epoch,
       }),
-      fetchLogs: (accountIds) => keys.refreshLogs(accountIds.map((accountId) => ({ accountId }))),
+      keys,
       onKeysMissing: (id) => this.#asking.soon(id),
     };
   }

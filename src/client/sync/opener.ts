@@ -6,6 +6,7 @@ import type { AccountId, ChannelId, EventId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
 import type { ChannelEvent } from '#shared/messages.ts';
 import { slices } from '#client/lib/slices.ts';
+import type { Keys } from './keys.ts';
 
 export interface OpenerOptions {
   readonly channelId: ChannelId;
@@ -13,13 +14,16 @@ export interface OpenerOptions {
   readonly crypto: CryptoApi;
   readonly conversation: () => { kind: ChannelKind; members: readonly AccountId[] | null; epoch: number };
   readonly now: () => number;
-  readonly fetchLogs: (accountIds: readonly AccountId[]) => Promise<void>;
+  readonly keys: Pick<Keys, 'refreshLogs' | 'noteReaders'>;
   /** Messages wait for keys: ask for them, soon. */
   readonly onKeysMissing: (channelId: ChannelId) => void;
 }
 
 type Certs = readonly string[];
-const ROUNDS = 3;
+const ROUNDS = 4;
+
+const isRevoked = (result: DecryptResult | undefined): boolean =>
+  result?.status === 'failed' && result.reason === 'sender_revoked';
 
 export class Opener {
   readonly #options: OpenerOptions;
@@ -33,8 +37,15 @@ export class Opener {
     const results = new Map<EventId, DecryptResult>();
     let waiting = events;
     let certs = chainCerts;
+    let areReadersNew = false;
     for (let round = 0; round < ROUNDS && waiting.length > 0; round++) {
       for (const result of await this.#decrypt(waiting, certs)) results.set(result.eventId, result);
+      if (!areReadersNew && waiting.some(({ eventId }) => isRevoked(results.get(eventId)))) {
+        // Its sender may have come back since this device last heard who reads here.
+        areReadersNew = true;
+        await this.#options.keys.noteReaders(this.#options.channelId).catch(() => undefined);
+        continue;
+      }
       const pending = waiting.flatMap((event) => {
         const result = results.get(event.eventId);
         return result?.status === 'pending' ? [{ event, result }] : [];
@@ -49,7 +60,8 @@ export class Opener {
         this.#options.onKeysMissing(this.#options.channelId);
       }
       if (chainIds.length + unknown.length === 0) break;
-      if (unknown.length > 0) await this.#options.fetchLogs([...new Set(unknown)]);
+      const accounts = [...new Set(unknown)].map((accountId) => ({ accountId }));
+      if (accounts.length > 0) await this.#options.keys.refreshLogs(accounts);
       certs = await this.#fetchCerts([...new Set(chainIds)]);
       waiting = pending.map(({ event }) => event);
     }

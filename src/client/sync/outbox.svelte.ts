@@ -24,6 +24,7 @@ type Step =
   | { readonly kind: 'accepted'; readonly ack: SendAck }
   | { readonly kind: 'again'; readonly why: 'stale_epoch' | 'stale_devices' } // keys changed: encrypt anew
   | { readonly kind: 'paused' } // until the connection is back
+  | { readonly kind: 'known' } // another tab sent it
   | { readonly kind: 'later'; readonly waitMs: number; readonly counts: boolean }
   | { readonly kind: 'refused'; readonly failure: string };
 
@@ -40,6 +41,8 @@ export class Outbox {
   /** The server has them; their rows stay until the event arrives, but nothing of them is sent again. */
   readonly #accepted = new Set<EventId>();
   readonly #tabs = new BroadcastChannel('chatalot-outbox');
+  /** What was kept before is known: nothing newer goes before it. */
+  #isLoaded = false;
   #isClosed = false;
 
   constructor(options: OutboxOptions) {
@@ -61,8 +64,11 @@ export class Outbox {
   async add(draft: Draft): Promise<void> {
     this.#rows.set(draft.eventId, draft);
     await this.#options.crypto.keepDraft({ draft });
+    // Whoever read what is kept a moment before did not find it.
+    this.#rows.set(draft.eventId, draft);
     this.#announce();
-    this.drain();
+    if (this.#isLoaded) this.drain();
+    else await this.#reload().catch(() => undefined);
   }
 
   async retry(eventId: EventId): Promise<void> {
@@ -108,7 +114,11 @@ export class Outbox {
     for (const id of [...this.#rows.keys()]) {
       if (!kept.has(id) && !this.#accepted.has(id)) this.#rows.delete(id);
     }
-    for (const draft of drafts) this.#rows.set(draft.eventId, draft);
+    for (const draft of drafts) {
+      this.#rows.delete(draft.eventId);
+      this.#rows.set(draft.eventId, draft);
+    }
+    this.#isLoaded = true;
     this.drain();
   }
 
@@ -147,6 +157,9 @@ export class Outbox {
       switch (step.kind) {
         case 'accepted':
           await this.#keepAccepted(draft, step.ack);
+          return true;
+        case 'known':
+          await this.discard(eventId);
           return true;
         case 'refused':
           await this.#refused(draft, step.failure);
@@ -217,14 +230,23 @@ export class Outbox {
   }
 }
 
+/** Two tabs may hold the same drafts for a moment, when one takes over from the other: what the other did counts. */
+function stepAfterEngine({ code }: CryptoCallError): Step {
+  switch (code) {
+    case 'replay':
+      return { kind: 'known' };
+    case 'not_allowed':
+      return { kind: 'later', waitMs: 1000, counts: true };
+    case 'identity_reset':
+      return { kind: 'refused', failure: 'identity_changed' };
+    default:
+      return { kind: 'refused', failure: 'not_encrypted' };
+  }
+}
+
 /** Whether to try again, with what, and when. */
 function stepAfter(error: unknown): Step {
-  if (error instanceof CryptoCallError) {
-    return {
-      kind: 'refused',
-      failure: error.code === 'identity_reset' ? 'identity_changed' : 'not_encrypted',
-    };
-  }
+  if (error instanceof CryptoCallError) return stepAfterEngine(error);
   const failure: CallFailure = failureOf(error);
   switch (failure.code) {
     case 'unreachable':

@@ -254,7 +254,7 @@ describe('a channel log', () => {
       crypto: ben.crypto,
       now: () => ben.now(),
       conversation: () => ({ kind: 'text', members: null, epoch: 1 }),
-      fetchLogs: (ids) => ben.keys.refreshLogs(ids.map((accountId) => ({ accountId }))),
+      keys: ben.keys,
       onKeysMissing: () => undefined,
       isModerator: () => false,
       onSettled: () => undefined,

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { answerKeyRequest, type Asker, type KeyAnswer, type RequestedChain } from '#crypto/key-request.ts';
+import {
+  answerKeyRequest,
+  isHistoryWanted,
+  type Asker,
+  type KeyAnswer,
+  type RequestedChain,
+} from '#crypto/key-request.ts';
 import { decodePairwise, encodePairwise, WITHHELD_CODES, type KeyRequestPayload } from '#crypto/pairwise.ts';
 import { installForwardedChain } from '#crypto/receiver-chain.ts';
 import { openGroupEvent } from '#crypto/sender-key.ts';
@@ -161,5 +167,35 @@ describe('key requests', () => {
       });
       expect(decodePairwise(overSession(ada, bytes))).toMatchObject({ code });
     }
+  });
+});
+
+describe('history that is handed on', () => {
+  const chain = chainOf(ada, 'handed', { shareable: true });
+  const { chainId } = chain;
+  const asked = { channelId: CHANNEL, chainId, isShared: true };
+  const handed = { channelId: CHANNEL, chainId, from: bob.device.aid };
+  const readers = [ada.device.aid, bob.device.aid];
+
+  it('A72 counts from whoever reads the channel, for what was asked for', () => {
+    expect(isHistoryWanted(handed, asked, readers)).toBe(true);
+  });
+
+  it('A72 is nothing from a non-member, nor from one who no longer is', () => {
+    expect(isHistoryWanted({ ...handed, from: carol.device.aid }, asked, readers)).toBe(false);
+    expect(isHistoryWanted(handed, asked, [ada.device.aid])).toBe(false);
+    expect(isHistoryWanted(handed, asked, [])).toBe(false);
+  });
+
+  it('A72 is nothing for a channel never joined, or whose history nobody asked for', () => {
+    expect(isHistoryWanted(handed, undefined, readers)).toBe(false);
+    expect(isHistoryWanted(handed, { ...asked, channelId: OTHER_CHANNEL }, readers)).toBe(false);
+    expect(isHistoryWanted({ ...handed, channelId: OTHER_CHANNEL }, asked, readers)).toBe(false);
+  });
+
+  it('A72 is nothing of a chain that is another one, or that its sender did not mean for later members', () => {
+    const other = chainOf(ada, 'handed/other').chainId;
+    expect(isHistoryWanted({ ...handed, chainId: other }, asked, readers)).toBe(false);
+    expect(isHistoryWanted(handed, { ...asked, isShared: false }, readers)).toBe(false);
   });
 });

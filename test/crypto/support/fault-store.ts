@@ -13,10 +13,15 @@ export class Crash extends Error {
 }
 
 export class FaultStore implements ProtocolStore {
-  readonly #inner = new MemoryStore();
+  readonly #inner: MemoryStore;
   #points = 0;
   #crashAt = Number.POSITIVE_INFINITY;
   #dead = false;
+
+  /** `inner`: the disk, where other processes look at it too. */
+  constructor(inner = new MemoryStore()) {
+    this.#inner = inner;
+  }
 
   /** Points passed since the last arm(). */
   get points(): number {

@@ -94,7 +94,10 @@ export class DeviceList {
     if (this.#removing !== null) return false;
     this.#removing = deviceId;
     this.#failure = null;
+    const { backup } = this.#workspace;
     try {
+      // What the device backed up is verified while it still counts: afterwards its word is worth nothing.
+      await backup.catchUp();
       for (let left = TRIES; !(await this.#revoke(deviceId, --left === 0)););
     } catch (error) {
       this.#failure = failureOf(error);
@@ -102,6 +105,7 @@ export class DeviceList {
     } finally {
       this.#removing = null;
     }
+    await backup.run();
     await this.load();
     return true;
   }
