@@ -53,6 +53,8 @@ export interface AccountLog {
   readonly accountId: AccountId;
   /** Entries from `fromSeq` on, each `entry ‖ signature`, base64url. */
   readonly entries: readonly string[];
+  /** With the whole log: those it replaced, newest first, so that what was written under them still verifies. */
+  readonly former?: readonly (readonly string[])[];
   readonly devices: readonly DeviceSummary[];
 }
 export interface DeviceSummary {

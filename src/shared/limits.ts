@@ -37,6 +37,8 @@ export const limits = {
   passwordResetMs: DAY,
   /** How often an account may start over: what each log said is kept. */
   identityResets: 16,
+  /** How many of the logs before are shown with an account's log. */
+  formerLogsShown: 3,
   passkeysPerAccount: 10,
   passkeyNameMax: 64,
   passkeyCredentialIdBytes: 1023,

@@ -1,6 +1,7 @@
 // Opening a channel's events: idempotent by event id, in seq order, one signature check per contiguous run. Whatever
 // cannot be opened and verified is never content; the reason is.
 import {
+  equalBytes,
   idKey,
   openArchivedDm,
   openDm,
@@ -131,16 +132,18 @@ export class Decrypting {
     const aids: Uint8Array[] = [];
     for (const accountId of new Set(input.members)) {
       const peer = await unit.get<PeerRecord>(keys.peer(accountId));
-      if (peer) aids.push(peer.log.aid);
+      if (peer) aids.push(...[peer.log, ...(peer.former ?? [])].map((log) => log.aid));
     }
-    const [first = own.log.aid, second = first] = aids;
-    const conversation = { channelId: uuidToBytes(input.channelId), participants: [first, second] as const };
+    const channelId = uuidToBytes(input.channelId);
     await prefetchDmKeys(
       unit,
       candidates.map(({ event }) => event.eventId),
     );
     for (const candidate of candidates) {
-      const { event, view } = candidate;
+      const { event, view, incoming } = candidate;
+      // By the identity its sender had then, which may be one they gave up since.
+      const sender = aids.find((aid) => equalBytes(aid, incoming.sender.aid)) ?? own.log.aid;
+      const conversation = { channelId, participants: [own.log.aid, sender] as const };
       const result = await this.#openDm(unit, own, { candidate, conversation });
       results.set(event.eventId, result);
       if (result.status !== 'decrypted') continue;

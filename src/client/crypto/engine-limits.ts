@@ -2,6 +2,9 @@
 const MINUTE = 60_000;
 
 /** Packets the server takes with one send; pinned to `limits.packetsPerSend` by a test. */
+/** Logs of before an identity reset kept per account, and entries of them verified. */
+export const MAX_FORMER_LOGS = 3;
+export const MAX_FORMER_ENTRIES = 512;
 export const PACKETS_PER_SEND = 64;
 /** Replaced own chains kept per channel to answer readers who missed them. */
 export const MAX_OLD_OWN_CHAINS = 8;

@@ -17,6 +17,7 @@ import {
 import type { ChannelId, EventId } from '#shared/ids.ts';
 import type { ChannelEvent } from '#shared/messages.ts';
 import { codeOf } from './engine-core.ts';
+import { logOfDevice } from './former-logs.ts';
 import type { CryptoApi, DecryptResult, FailedReason, WithheldReason } from './protocol.ts';
 import { keys, type CertRecord, type PeerRecord, type PlainRecord } from './records.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
@@ -126,6 +127,7 @@ export async function prepare(
   const peer = await unit.get<PeerRecord>(keys.peer(event.senderAccountId));
   if (!peer) return { eventId, status: 'pending', reason: 'log_missing' };
   if (peer.alarm === 'reset') return { eventId, status: 'pending', reason: 'identity_hold' };
-  const sender = { aid: peer.log.aid, deviceId: uuidToBytes(event.senderDeviceId) };
+  const deviceId = uuidToBytes(event.senderDeviceId);
+  const sender = { aid: (logOfDevice(peer, deviceId) ?? peer.log).aid, deviceId };
   return { event, view, incoming: { envelope, seq: event.seq, createdAt: event.createdAt, sender } };
 }

@@ -14,10 +14,11 @@ import {
 import type { AccountLog } from '#shared/devices.ts';
 import type { AccountId } from '#shared/ids.ts';
 import { codeOf, deviceIdOf, type EngineCore, type Own } from './engine-core.ts';
+import { formerOf, openFormer } from './former-logs.ts';
 import type { CryptoApi, DeviceView, IdentityAlarm, IdentityView, MissingKeys } from './protocol.ts';
 import { keys, type PeerRecord, type VerifiedRecord } from './records.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
-import { identityInQuestion, settleOn, vouchedFor } from './vouching.ts';
+import { identityInQuestion, restoreTo, vouchedFor } from './vouching.ts';
 
 type IdentityCalls = Pick<CryptoApi, 'ingestLogs' | 'logsNeeded' | 'identities'>;
 
@@ -34,6 +35,7 @@ const contradicts = (vouched: VerifiedRecord | undefined, log: AccountLogState):
 interface ShownLog {
   readonly accountId: AccountId;
   readonly entries: readonly Uint8Array[];
+  readonly former: readonly (readonly string[])[];
 }
 
 function extend(
@@ -75,14 +77,15 @@ export class Identities implements IdentityCalls {
 
   ingestLogs({ logs }: { logs: readonly AccountLog[] }): Promise<readonly IdentityAlarm[]> {
     return this.#core.run(async (unit) => {
-      const shown = logs.map(({ accountId, entries }) => ({
+      const shown = logs.map(({ accountId, entries, former = [] }) => ({
         accountId,
         entries: entries.map(fromBase64Url),
+        former,
       }));
       const ahead = await this.#verifyAhead(unit, shown);
       const alarms: IdentityAlarm[] = [];
-      for (const { accountId, entries } of shown) {
-        const alarm = await this.#ingest(unit, { accountId, entries, ahead });
+      for (const log of shown) {
+        const alarm = await this.#ingest(unit, { ...log, ahead });
         if (alarm) alarms.push(alarm);
       }
       return alarms;
@@ -107,7 +110,7 @@ export class Identities implements IdentityCalls {
   /** A log that contradicts what is known changes nothing but the alarm: the known keys stay, sending stops. */
   async #ingest(
     unit: UnitOfWork,
-    { accountId, entries, ahead }: ShownLog & { readonly ahead: Ahead },
+    { accountId, entries, former, ahead }: ShownLog & { readonly ahead: Ahead },
   ): Promise<IdentityAlarm | null> {
     const known = await unit.get<PeerRecord>(keys.peer(accountId));
     const vouched = await vouchedFor(unit, accountId);
@@ -121,7 +124,9 @@ export class Identities implements IdentityCalls {
       // Two logs that both exist cannot be taken back; anything else the server showed meanwhile, it took back.
       const isForked = known?.alarm === 'fork';
       const alarm = contradicts(vouched, log) ? 'reset' : isForked ? 'fork' : null;
-      unit.put(keys.peer(accountId), { log, alarm, offered: null, behind: false } satisfies PeerRecord);
+      const record: PeerRecord = { log, alarm, offered: null, behind: false };
+      const before = known?.former ? [] : openFormer(accountId, former);
+      unit.put(keys.peer(accountId), { ...record, ...formerOf(known, log, before) });
       unit.put(keys.aid(log.aid), accountId);
       return alarm === 'reset' ? { accountId, kind: alarm, blocked: isBlocked(alarm, vouched) } : null;
     } catch (error) {
@@ -140,7 +145,7 @@ export class Identities implements IdentityCalls {
     const offeredState = offered && openAccountLog(offered);
     if (vouched && offeredState && !contradicts(vouched, offeredState)) {
       // What is known is what contradicted: here is the identity that was vouched for, after all.
-      settleOn(unit, accountId, offeredState);
+      restoreTo(unit, accountId, offeredState);
       return null;
     }
     const isForked = known?.alarm === 'fork' || found === 'reset';

@@ -25,6 +25,7 @@ import {
 import type { AccountId, ChannelId } from '#shared/ids.ts';
 import { codeOf } from './engine-core.ts';
 import { MAX_KEYS_PER_BUCKET, MAX_WAITING_DM_KEYS } from './engine-limits.ts';
+import { logOfDevice } from './former-logs.ts';
 import { ownerIn, storeInstalled } from './received.ts';
 import { keys, type CertRecord, type PeerRecord } from './records.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
@@ -54,8 +55,9 @@ export async function archivedChains(
   { channelId, sender, chainId, senderAccountId }: Omit<WantedChain, 'now'>,
 ): Promise<ArchivedChain[]> {
   const peer = await unit.get<PeerRecord>(keys.peer(senderAccountId));
-  const device = peer && findDevice(peer.log, sender.deviceId);
-  if (!device || !equalBytes(peer.log.aid, sender.aid)) return [];
+  const log = peer && logOfDevice(peer, sender.deviceId);
+  const device = log && findDevice(log, sender.deviceId);
+  if (!device || !equalBytes(log.aid, sender.aid)) return [];
   const found: ArchivedChain[] = [];
   const archives = await unit.list<Uint8Array>(keys.archivesOf(channelId, sender, chainId));
   for (const archive of [...archives.values()].map(decodeChainArchive)) {

@@ -34,6 +34,9 @@ export interface PeerRecord {
   readonly offered: readonly Uint8Array[] | null;
   /** A device of the account vouched for a longer log than the server has shown so far (A03). */
   readonly behind: boolean;
+  /** Logs the account had before it started over, newest first: what was written under them is still read by them,
+   *  nothing is taken from their devices or sent to them. Absent where it never did. */
+  readonly former?: readonly AccountLogState[];
 }
 
 /** A person somebody checked, by whatever way: their account has this identity and no other. */

@@ -12,6 +12,7 @@ import type { ChannelEvent } from '#shared/messages.ts';
 import { isRestoring } from './backing-up.ts';
 import { certifiedAt, codeOf, type Own } from './engine-core.ts';
 import { MAX_PARKED } from './engine-limits.ts';
+import { logOfDevice } from './former-logs.ts';
 import { failed, withheldReasons, type Candidate } from './event-checks.ts';
 import type { DecryptResult } from './protocol.ts';
 import { verifiedCert } from './received.ts';
@@ -41,9 +42,18 @@ export async function withoutKey(
     if (isOpen) return { eventId, status: 'pending', reason: 'restoring' };
     if (isOwnDevice || !isShared) return failed(eventId, 'before_device');
   }
+  // Its sender has other keys now, and nobody else may hand these on: asking would never end.
+  if (await isOfFormer(unit, event)) return failed(eventId, 'sender_revoked');
   if (waiting.size >= MAX_PARKED) waiting.clear();
   waiting.set(idKey(uuidToBytes(eventId)), event.channelId);
   return { eventId, status: 'pending', reason: 'key_missing' };
+}
+
+/** Whether the device that wrote it belongs to an identity its account gave up. */
+async function isOfFormer(unit: UnitOfWork, event: ChannelEvent): Promise<boolean> {
+  const peer = await unit.get<PeerRecord>(keys.peer(event.senderAccountId));
+  const deviceId = uuidToBytes(event.senderDeviceId);
+  return peer !== undefined && !findDevice(peer.log, deviceId) && logOfDevice(peer, deviceId) !== null;
 }
 
 /** One group event without its key: refused by its sender, to be asked for, or as `withoutKey` says. */

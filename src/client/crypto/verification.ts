@@ -113,7 +113,7 @@ export class Verification implements VerificationCalls {
     return this.#core.run(async (unit, own) => {
       const { accountId, how, now } = input;
       const log = await requireShown(unit, own, input);
-      settleOn(unit, accountId, log);
+      await settleOn(unit, accountId, log);
       const record: VerifiedRecord = { aid: log.aid, ownAid: own.log.aid, how, at: now };
       vouch(unit, accountId, record);
     });
@@ -134,7 +134,7 @@ export class Verification implements VerificationCalls {
       const peer = await unit.get<PeerRecord>(keys.peer(input.accountId));
       // The own identity is what the vault holds; nobody may talk this device into another one.
       if (peer?.alarm !== 'reset') throw new CryptoError('not_allowed', 'no identity waits to be accepted');
-      settleOn(unit, input.accountId, await requireShown(unit, own, input));
+      await settleOn(unit, input.accountId, await requireShown(unit, own, input));
       await unvouch(unit, input.accountId, input.now);
     });
   }

@@ -13,6 +13,7 @@ import {
 } from '#crypto/index.ts';
 import type { AccountId } from '#shared/ids.ts';
 import { putPeerNote } from './backup-queue.ts';
+import { formerOf } from './former-logs.ts';
 import { keys, type PeerRecord, type VerifiedRecord } from './records.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
 
@@ -57,9 +58,17 @@ export function identityInQuestion(peer: PeerRecord): AccountLogState | null {
 export const vouchedFor = (unit: UnitOfWork, accountId: AccountId): Promise<VerifiedRecord | undefined> =>
   unit.get<VerifiedRecord>(keys.verified(accountId));
 
-/** Takes this log as the account's, and everything that spoke against it as settled. */
-export function settleOn(unit: UnitOfWork, accountId: AccountId, log: AccountLogState): void {
+/** Back to the identity that was vouched for: what was known contradicted it, and is nobody's any more. */
+export function restoreTo(unit: UnitOfWork, accountId: AccountId, log: AccountLogState): void {
   unit.put(keys.peer(accountId), { log, alarm: null, offered: null, behind: false } satisfies PeerRecord);
+  unit.put(keys.aid(log.aid), accountId);
+}
+
+/** Takes this log as the account's, and everything that spoke against it as settled; one before it becomes a former one. */
+export async function settleOn(unit: UnitOfWork, accountId: AccountId, log: AccountLogState): Promise<void> {
+  const known = await unit.get<PeerRecord>(keys.peer(accountId));
+  const record: PeerRecord = { log, alarm: null, offered: null, behind: false };
+  unit.put(keys.peer(accountId), { ...record, ...formerOf(known, log, []) });
   unit.put(keys.aid(log.aid), accountId);
 }
 
@@ -100,6 +109,6 @@ export async function takeVouch(unit: UnitOfWork, own: AccountId, bytes: Uint8Ar
   const peer = await unit.get<PeerRecord>(keys.peer(accountId));
   const offered = peer?.alarm === 'reset' && how !== 'invite' ? identityInQuestion(peer) : null;
   // The other device compared with the very identity that waits here.
-  if (offered && equalBytes(offered.aid, aid)) settleOn(unit, accountId, offered);
+  if (offered && equalBytes(offered.aid, aid)) await settleOn(unit, accountId, offered);
   else await holdAgainst(unit, accountId, aid);
 }

@@ -152,6 +152,18 @@ describe('A87 whoever lost everything', () => {
     expect(textsIn(ada, dm)).toEqual(['a secret', 'it is you', 'it is me']);
   });
 
+  it('A87 takes nothing from the others: a new browser of theirs still opens what was written before', async () => {
+    const { general, shared, dm } = past;
+    await say(ada, { at: dm, to: [after] }, 'and mine');
+    await backedUp(ada);
+    const second = await town.secondBrowser('ada');
+    await Promise.all([general, shared, dm].map((id) => second.log(id).open()));
+    const all = ['a secret', 'it is you', 'it is me', 'and mine'];
+    await eventually(() => expect(textsIn(second, dm)).toEqual(all));
+    await eventually(() => expect(textsIn(second, shared)).toEqual(['for everybody', 'mine of old']));
+    expect(await stateOf(second, past.ben)).toBe('verified -');
+  }, 60_000);
+
   it('A87 is asked by a browser that knew the old keys; there whom they had checked is to be checked again', async () => {
     const { old, dm } = past;
     await backedUp(after);

@@ -155,6 +155,9 @@ describe('account.resetIdentity', () => {
 
     const logs = await ada.api.devices.logs({ accounts: [{ accountId: ben.accountId, fromSeq: 0 }] });
     expect(logs[0]!.entries).toEqual(identity.log.map(toBase64Url));
+    expect(logs[0]!.former).toEqual([old[0]!.entries]);
+    const later = await ada.api.devices.logs({ accounts: [{ accountId: ben.accountId, fromSeq: 1 }] });
+    expect(later[0]!.former).toBeUndefined();
     expect(logs[0]!.devices.map((device) => device.deviceId)).toEqual([identity.deviceId]);
     const former = await db.prisma.formerLogEntry.findMany({ orderBy: { seq: 'asc' } });
     expect(former.map((row) => toBase64Url(Uint8Array.from(row.bytes)))).toEqual(old[0]!.entries);

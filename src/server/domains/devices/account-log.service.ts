@@ -23,6 +23,7 @@ import {
   findLogEntry,
   insertDevice,
   insertLogEntry,
+  listFormerEntries,
   listLiveDevices,
   listLogEntries,
   lockLogHead,
@@ -218,6 +219,21 @@ function shownTo(actor: Actor, row: DeviceRow): DeviceSummary {
   return { ...summary, label: '' };
 }
 
+/** The logs each of these accounts had before, newest first. */
+async function formerLogs(deps: Deps, accountIds: readonly AccountId[]): Promise<Map<AccountId, string[][]>> {
+  const found = new Map<AccountId, string[][]>();
+  if (accountIds.length === 0) return found;
+  let era = 0;
+  for (const row of await listFormerEntries(deps.db, accountIds, limits.formerLogsShown)) {
+    const logs = found.get(row.accountId) ?? [];
+    if (logs.length === 0 || row.era !== era) logs.push([]);
+    logs.at(-1)?.push(encodeBytes(row.bytes));
+    found.set(row.accountId, logs);
+    era = row.era;
+  }
+  return found;
+}
+
 /**
  * Logs of oneself and of people one may see; the others are left out, and none at all is `not_found`. Entries are
  * bounded by the log's own bound (512) per account.
@@ -232,8 +248,11 @@ export async function getLogs(
   if (known.length === 0) throw notFound();
   const asked = known.map((accountId) => ({ accountId, fromSeq: from.get(accountId) ?? 0 }));
   const [entries, devices] = [await listLogEntries(deps.db, asked), await listLiveDevices(deps.db, known)];
+  const whole = asked.filter(({ fromSeq }) => fromSeq === 0).map(({ accountId }) => accountId);
+  const former = await formerLogs(deps, whole);
   return asked.map(({ accountId }) => ({
     accountId,
+    ...(former.has(accountId) ? { former: former.get(accountId) ?? [] } : {}),
     entries: entries.filter((e) => e.accountId === accountId).map((e) => encodeBytes(e.bytes)),
     devices: devices.filter((d) => d.accountId === accountId).map((d) => shownTo(actor, d)),
   }));

@@ -52,6 +52,22 @@ export function listLogEntries(
   );
 }
 
+/** Entries of the logs these accounts had before, the newest `shown` of each, newest log first. */
+export function listFormerEntries(
+  q: Queryable,
+  accountIds: readonly AccountId[],
+  shown: number,
+): Promise<{ accountId: AccountId; era: number; bytes: Uint8Array }[]> {
+  return q.query(
+    'devices.former-entries',
+    `SELECT f."accountId", f.era, f.bytes FROM "FormerLogEntry" f
+     JOIN (SELECT "accountId", max(era) AS last FROM "FormerLogEntry" WHERE "accountId" = ANY($1::uuid[])
+       GROUP BY "accountId") n ON n."accountId" = f."accountId" AND f.era > n.last - $2::int4
+     ORDER BY f."accountId", f.era DESC, f.seq`,
+    [accountIds, shown],
+  );
+}
+
 export async function findLogEntry(
   q: Queryable,
   accountId: AccountId,
