@@ -141,7 +141,7 @@ export class Decrypting {
     );
     for (const candidate of candidates) {
       const { event, view } = candidate;
-      const result = await this.#openDm(unit, own, { candidate, conversation });
+      const result = await this.#openDm(unit, own, { candidate, conversation, now: input.now });
       results.set(event.eventId, result);
       if (result.status !== 'decrypted') continue;
       unit.remove(keys.dmKey(view.eventId));
@@ -153,7 +153,7 @@ export class Decrypting {
   async #openDm(
     unit: UnitOfWork,
     own: Own,
-    { candidate, conversation }: { candidate: Candidate; conversation: DmConversation },
+    { candidate, conversation, now }: { candidate: Candidate; conversation: DmConversation; now: number },
   ): Promise<DecryptResult> {
     const { event, view, incoming } = candidate;
     const sent = await unit.get<DmKey>(keys.dmKey(view.eventId));
@@ -166,7 +166,7 @@ export class Decrypting {
     let failure: DecryptResult | null = null;
     for (const [at, open] of ways.entries()) {
       try {
-        return keep(unit, event, { opened: open(), missingBefore: 0 });
+        return keep(unit, event, { opened: open(), missingBefore: 0, now });
       } catch (error) {
         const code = codeOf(error);
         // An archived key made for other bytes (a send that was refused and encrypted anew) says nothing about these.
@@ -270,6 +270,7 @@ export class Decrypting {
       return keep(unit, event, {
         opened: result.opened,
         missingBefore: gaps.has(result.opened.iter) ? 1 : 0,
+        now: input.now,
       });
     });
     unit.put(keys.channel(channelId), channel);

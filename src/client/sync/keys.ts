@@ -94,6 +94,7 @@ export class Keys {
       epoch: readers.epoch,
       devicesVersion: readers.devicesVersion,
       sharesHistory: channel.historyPolicy === 'shared',
+      isEphemeral: channel.historyPolicy === 'ephemeral',
       readers: structure.membersOf(channelId) ?? readers.accountIds,
     };
   }
