@@ -6,6 +6,7 @@ import {
   CHAIN_ID_BYTES,
   CHAIN_LIFETIME_MS,
   CHAIN_MAX_ITER,
+  EPHEMERAL_CHAIN_MS,
   HASH_BYTES,
   ID_BYTES,
   MAX_CHAIN_CERT_BYTES,
@@ -27,6 +28,8 @@ export interface ChainCert {
   readonly epoch: number;
   /** Whether the chain may be handed to people who join later; fixed for ever at creation. */
   readonly shareable: boolean;
+  /** Every key of it is deleted 24 hours after it was made, and never shared or backed up (P13); fixed like the above. */
+  readonly ephemeral?: boolean | undefined;
   readonly createdAt: number;
   readonly notAfter: number;
   readonly maxIter: number;
@@ -49,6 +52,7 @@ export interface ChainCertOwner {
 }
 
 const SHAREABLE = 1;
+const EPHEMERAL = 2;
 const NO_ROSTER = new Uint8Array(HASH_BYTES);
 
 /** fields ‖ SIGN(device key, "chain-cert"). */
@@ -97,7 +101,7 @@ export function verifyChainCert(bytes: Uint8Array, owner: ChainCertOwner): Verif
 function encodeFields(cert: ChainCert): Uint8Array {
   const w = new Writer()
     .u8(WIRE_VERSION)
-    .u8(cert.shareable ? SHAREABLE : 0)
+    .u8((cert.shareable ? SHAREABLE : 0) | (cert.ephemeral ? EPHEMERAL : 0))
     .fixed(cert.channelId, ID_BYTES)
     .fixed(cert.aid, HASH_BYTES)
     .fixed(cert.deviceId, ID_BYTES)
@@ -114,7 +118,7 @@ function encodeFields(cert: ChainCert): Uint8Array {
 
 function readFields(r: Reader): ChainCert {
   ensure(r.u8() === WIRE_VERSION, 'unsupported', 'chain certificate version');
-  const shareable = r.mask(SHAREABLE) === SHAREABLE;
+  const flags = r.mask(SHAREABLE | EPHEMERAL);
   const channelId = r.fixed(ID_BYTES);
   const aid = r.fixed(HASH_BYTES);
   const deviceId = r.fixed(ID_BYTES);
@@ -130,7 +134,8 @@ function readFields(r: Reader): ChainCert {
     chainId,
     chainPublicKey,
     epoch,
-    shareable,
+    shareable: (flags & SHAREABLE) !== 0,
+    ...(flags & EPHEMERAL ? { ephemeral: true } : {}),
     createdAt,
     notAfter,
     maxIter,
@@ -141,9 +146,11 @@ function readFields(r: Reader): ChainCert {
 function checkTerms(cert: ChainCert): void {
   ensure(cert.maxIter >= 1 && cert.maxIter <= CHAIN_MAX_ITER, 'limit', 'chain longer than allowed');
   ensure(
-    cert.notAfter > cert.createdAt && cert.notAfter - cert.createdAt <= CHAIN_LIFETIME_MS,
+    cert.notAfter > cert.createdAt &&
+      cert.notAfter - cert.createdAt <= (cert.ephemeral ? EPHEMERAL_CHAIN_MS : CHAIN_LIFETIME_MS),
     'limit',
     'chain lives longer than allowed',
   );
+  ensure(!(cert.ephemeral && cert.shareable), 'malformed', 'chain both ephemeral and shareable');
   ensure(cert.epoch <= MAX_EPOCH, 'malformed', 'epoch out of range');
 }

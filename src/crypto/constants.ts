@@ -120,6 +120,9 @@ export const MAX_PACKETS_PER_SEND = 64;
 export const CHAIN_MAX_ITER = 1000;
 export const CHAIN_LIFETIME_MS = 7 * DAY;
 export const CHAIN_GRACE_MS = 48 * HOUR;
+/** P13: what was sent under an ephemeral chain is kept this long, and the chain is used this long only. */
+export const EPHEMERAL_MS = 24 * HOUR;
+export const EPHEMERAL_CHAIN_MS = HOUR;
 export const MAX_SKIPPED_PER_CHANNEL = 4000;
 export const MAX_CHAINS_PER_SENDER_DEVICE = 5;
 export const MAX_CHAIN_CERT_BYTES = 512;

@@ -22,6 +22,7 @@ export interface HeldChain {
   readonly chainId: Uint8Array;
   readonly cert: Uint8Array;
   readonly shareable: boolean;
+  readonly ephemeral?: boolean | undefined;
   readonly iter: number;
   readonly chainKey: Uint8Array;
 }
@@ -99,6 +100,7 @@ function answerForHeld(
 ): KeyAnswer {
   const { chain, ownAid } = requested;
   if (!chain || !isAskedFor(request, chain)) return withhold(request, 'too-old');
+  if (chain.ephemeral) return withhold(request, 'not-shareable');
   if (!equalBytes(asker.device.aid, ownAid) && !chain.shareable) return withhold(request, 'not-shareable');
   // the keys of earlier messages were dropped when they were used
   if (request.iter < chain.iter) return withhold(request, 'too-old');

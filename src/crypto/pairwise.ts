@@ -50,6 +50,8 @@ export interface ChainPayload {
   readonly startIter: number;
   readonly chainKey: Uint8Array;
   readonly certHash: Uint8Array;
+  /** Ephemeral chains only, as in the certificate (ms): whoever must keep the packet knows until when. */
+  readonly madeAt?: number;
 }
 
 /** A chain handed on by somebody else than its owner, with the owner's signed certificate. */
@@ -93,10 +95,13 @@ const KIND: Record<PairwisePayload['kind'], number> = {
   resend: 6,
   'dm-keys': 7,
 };
+/** A chain with the time it was made at: of an ephemeral one. */
+const EPHEMERAL_CHAIN = 8;
 
 /** Bytes to hand to session encryption. */
 export function encodePairwise(p: PairwisePayload): Uint8Array {
-  const w = new Writer().u8(KIND[p.kind]);
+  const isEphemeral = p.kind === 'chain' && p.madeAt !== undefined;
+  const w = new Writer().u8(isEphemeral ? EPHEMERAL_CHAIN : KIND[p.kind]);
   switch (p.kind) {
     case 'dm-key':
       writeDmKey(w, p);
@@ -108,7 +113,8 @@ export function encodePairwise(p: PairwisePayload): Uint8Array {
       return w.done();
     case 'chain':
       w.fixed(p.chainId, CHAIN_ID_BYTES).fixed(iterBytes(p.startIter), 4);
-      return w.fixed(p.chainKey, AEAD_KEY_BYTES).fixed(p.certHash, HASH_BYTES).done();
+      w.fixed(p.chainKey, AEAD_KEY_BYTES).fixed(p.certHash, HASH_BYTES);
+      return (p.madeAt === undefined ? w : w.varint(p.madeAt)).done();
     case 'forwarded-chain':
       w.bytes(p.cert, MAX_CHAIN_CERT_BYTES).fixed(iterBytes(p.startIter), 4);
       return w.fixed(p.chainKey, AEAD_KEY_BYTES).done();
@@ -136,13 +142,11 @@ function readPayload(r: Reader): PairwisePayload {
     case KIND.resend:
       return { kind: 'resend', ...readResend(r) };
     case KIND.chain:
-      return {
-        kind: 'chain',
-        chainId: r.fixed(CHAIN_ID_BYTES),
-        startIter: readIter(r),
-        chainKey: r.fixed(AEAD_KEY_BYTES),
-        certHash: r.fixed(HASH_BYTES),
-      };
+      return readChain(r);
+    case EPHEMERAL_CHAIN: {
+      const chain = readChain(r);
+      return { ...chain, madeAt: r.varint() };
+    }
     case KIND['forwarded-chain']:
       return {
         kind: 'forwarded-chain',
@@ -180,6 +184,16 @@ function readDmKey(r: Reader): DmKeyFields {
     contentKey: r.fixed(AEAD_KEY_BYTES),
     bodyHash: r.fixed(HASH_BYTES),
     commit: r.fixed(COMMITMENT_BYTES),
+  };
+}
+
+function readChain(r: Reader): ChainPayload {
+  return {
+    kind: 'chain',
+    chainId: r.fixed(CHAIN_ID_BYTES),
+    startIter: readIter(r),
+    chainKey: r.fixed(AEAD_KEY_BYTES),
+    certHash: r.fixed(HASH_BYTES),
   };
 }
 

@@ -29,6 +29,7 @@ export interface ReceiverChain {
   readonly certHash: Uint8Array;
   readonly epoch: number;
   readonly shareable: boolean;
+  readonly ephemeral?: boolean | undefined;
   readonly createdAt: number;
   readonly notAfter: number;
   readonly maxIter: number;
@@ -90,6 +91,12 @@ export function installChain(packet: AuthenticatedPacket, context: InstallContex
   ensure(sameDevice(packet.peer, cert), 'not_allowed', 'chain from a device that does not own it');
   ensure(equalBytes(payload.chainId, cert.chainId), 'mismatch', 'chain id differs from its certificate');
   ensure(equalBytes(payload.certHash, cert.hash), 'mismatch', 'chain packet of another certificate');
+  const madeAt = cert.ephemeral ? cert.createdAt : undefined;
+  ensure(
+    payload.madeAt === madeAt,
+    'mismatch',
+    'packet and certificate differ in how long the chain is kept',
+  );
   const known = findChain(context.existing, cert.chainId);
   const fresh = freshChain(context, payload, { origin: 'direct', historyUpTo: null });
   if (!known) return bounded(fresh, context.existing);
@@ -117,6 +124,7 @@ export function installForwardedChain(packet: AuthenticatedPacket, context: Forw
   const idle = known?.origin === 'forwarded' && known.seenIters.length === 0;
   ensure(!known || idle, 'not_allowed', 'forwarded chain is already held');
   const own = equalBytes(packet.peer.aid, context.ownAid);
+  ensure(!cert.ephemeral, 'not_allowed', 'an ephemeral chain is handed on by nobody');
   ensure(own || cert.shareable, 'not_allowed', 'chain is not shareable');
   const source = own
     ? ({ origin: 'own', historyUpTo: null } as const)
@@ -136,6 +144,7 @@ export function restoreChain(archive: ChainArchive, context: InstallContext): In
   const { cert, existing } = context;
   const { startIter, chainKey, historyUpTo } = archive;
   ensure(equalBytes(archive.certHash, cert.hash), 'mismatch', 'archive of another certificate');
+  ensure(!cert.ephemeral, 'not_allowed', 'an ephemeral chain has no archive');
   const known = findChain(existing, cert.chainId);
   if (historyUpTo !== null) {
     ensure(!known && cert.shareable, 'not_allowed', 'forwarded chain is not needed or not shareable');
@@ -261,6 +270,7 @@ function freshChain(
     certHash: cert.hash,
     epoch: cert.epoch,
     shareable: cert.shareable,
+    ...(cert.ephemeral ? { ephemeral: true } : {}),
     createdAt: cert.createdAt,
     notAfter: cert.notAfter,
     maxIter: cert.maxIter,

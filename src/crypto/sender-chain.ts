@@ -8,6 +8,7 @@ import {
   CHAIN_ID_BYTES,
   CHAIN_LIFETIME_MS,
   CHAIN_MAX_ITER,
+  EPHEMERAL_CHAIN_MS,
   HASH_BYTES,
 } from './constants.ts';
 import { ensure } from './errors.ts';
@@ -32,6 +33,8 @@ export interface SenderChain {
   readonly chainSecretKey: Uint8Array;
   readonly epoch: number;
   readonly shareable: boolean;
+  /** As its certificate says: gone 24 hours after `createdAt`. */
+  readonly ephemeral?: boolean | undefined;
   readonly createdAt: number;
   readonly notAfter: number;
   /** Chain key of message 0, kept while the chain lives to answer readers who missed it. */
@@ -56,6 +59,7 @@ export interface NewChain {
   readonly deviceSecretKey: Uint8Array;
   readonly epoch: number;
   readonly shareable: boolean;
+  readonly ephemeral?: boolean | undefined;
   readonly ownDeviceListHash: Uint8Array;
   readonly readers: readonly Uint8Array[];
 }
@@ -72,12 +76,13 @@ export function createSenderChain(input: NewChain, context: { rng: Rng; now: num
   const chainId = rng.bytes(CHAIN_ID_BYTES);
   const pair = ed25519KeyPair(rng);
   const seed = rng.bytes(AEAD_KEY_BYTES);
-  const { channelId, owner, epoch, shareable } = input;
+  const { channelId, owner, epoch, shareable, ephemeral = false } = input;
   const terms = {
     epoch,
     shareable,
+    ...(ephemeral ? { ephemeral } : {}),
     createdAt: now,
-    notAfter: now + CHAIN_LIFETIME_MS,
+    notAfter: now + (ephemeral ? EPHEMERAL_CHAIN_MS : CHAIN_LIFETIME_MS),
     maxIter: CHAIN_MAX_ITER,
   };
   const cert = signChainCert(
@@ -94,6 +99,7 @@ export function createSenderChain(input: NewChain, context: { rng: Rng; now: num
     chainSecretKey: pair.secretKey,
     epoch,
     shareable,
+    ...(ephemeral ? { ephemeral } : {}),
     createdAt: terms.createdAt,
     notAfter: terms.notAfter,
     seed,
@@ -115,6 +121,7 @@ export interface RotationFacts {
   readonly ownDeviceListHash: Uint8Array;
   /** The channel's present history policy; left out: unchanged. */
   readonly shareable?: boolean | undefined;
+  readonly ephemeral?: boolean | undefined;
 }
 
 /**
@@ -128,6 +135,8 @@ export function needsNewChain(chain: SenderChain | undefined, facts: RotationFac
   if (facts.now >= chain.notAfter) return 'expired';
   if (!equalBytes(chain.deviceListHash, facts.ownDeviceListHash)) return 'devices';
   if (facts.shareable !== undefined && facts.shareable !== chain.shareable) return 'history-policy';
+  const isEphemeral = chain.ephemeral === true;
+  if (facts.ephemeral !== undefined && facts.ephemeral !== isEphemeral) return 'history-policy';
   return null;
 }
 
@@ -159,8 +168,9 @@ export function senderChainPacket(chain: SenderChain, startIter: number = chain.
   if (startIter !== chain.iter) {
     for (let i = 0; i < startIter; i++) chainKey = stepChain(chainKey).chainKey;
   }
-  const { chainId, certHash } = chain;
-  return encodePairwise({ kind: 'chain', chainId, startIter, chainKey, certHash });
+  const { chainId, certHash, createdAt } = chain;
+  const madeAt = chain.ephemeral ? { madeAt: createdAt } : {};
+  return encodePairwise({ kind: 'chain', chainId, startIter, chainKey, certHash, ...madeAt });
 }
 
 /** Whether this account could read the channel when the chain began, by the client's own record of it. */

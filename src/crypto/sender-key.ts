@@ -10,6 +10,7 @@ import {
   CHAIN_ID_BYTES,
   CHAIN_MAX_ITER,
   COMMITMENT_BYTES,
+  EPHEMERAL_MS,
   FRANKING_KEY_BYTES,
   HASH_BYTES,
   ID_BYTES,
@@ -88,6 +89,7 @@ export interface EncryptedGroupEvent {
   readonly frankKey: Uint8Array;
 }
 
+const EPHEMERAL_SECONDS = EPHEMERAL_MS / 1000;
 const AAD_LABEL = utf8('cl1/sk');
 
 /**
@@ -110,7 +112,8 @@ export function encryptGroupEvent(
   const contentBytes = encodeContent(content);
   const frankKey = context.rng.bytes(FRANKING_KEY_BYTES);
   const commit = commitContent(frankKey, { channelId, eventId, ...chain.owner, content: contentBytes });
-  const header: EnvelopeHeader = { ...message.header, mode: 'group', commit };
+  const lifetime = chain.ephemeral ? { ttlSeconds: EPHEMERAL_SECONDS } : {};
+  const header: EnvelopeHeader = { ...message.header, ...lifetime, mode: 'group', commit };
   const headerHash = envelopeHash(header);
   const { chainKey, messageKey } = stepChain(chain.chainKey);
   const nonce = context.rng.bytes(AEAD_NONCE_BYTES);
@@ -192,7 +195,10 @@ export function checkPlace(chain: ReceiverChain, m: GroupMessage, context: Recei
   ensure(removedFromEpoch === undefined || header.epoch < removedFromEpoch, 'revoked', 'sender was removed');
   ensure(m.iter < chain.maxIter, 'limit', 'past the end of the chain');
   ensure(event.createdAt >= context.minCreatedAt, 'mismatch', 'server time runs backwards');
-  ensure(event.createdAt <= chain.notAfter + CHAIN_GRACE_MS, 'expired', 'chain past its lifetime');
+  const ttl = chain.ephemeral ? EPHEMERAL_SECONDS : undefined;
+  ensure(header.ttlSeconds === ttl, 'mismatch', 'message and chain are kept for different times');
+  const last = chain.ephemeral ? chain.createdAt + EPHEMERAL_MS : chain.notAfter + CHAIN_GRACE_MS;
+  ensure(event.createdAt <= last, 'expired', 'chain past its lifetime');
   ensure(
     chain.historyUpTo === null || event.seq <= chain.historyUpTo,
     'not_allowed',

@@ -15,8 +15,11 @@ import type { Profile } from './users.ts';
 
 export type ChannelKind = 'text' | 'voice' | 'gallery' | 'dm' | 'group_dm';
 
-/** What somebody who joins later may read: from their joining on, or everything since the channel became shared. */
-const HISTORY_POLICIES = ['since_join', 'shared'] as const;
+/**
+ * What somebody who joins later may read: from their joining on, or everything since the channel became shared. In an
+ * ephemeral channel nobody reads anything for longer than `limits.ephemeralMs`.
+ */
+export const HISTORY_POLICIES = ['since_join', 'shared', 'ephemeral'] as const;
 export type HistoryPolicy = (typeof HISTORY_POLICIES)[number];
 
 export interface GroupSummary {

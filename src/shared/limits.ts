@@ -147,6 +147,8 @@ export const limits = {
   dmsPerAccount: 1000,
   /** How long the payload of a replaced edit is kept; its row stays. */
   supersededEditMs: 30 * DAY,
+  /** How long a channel with the history policy `ephemeral` keeps what is written in it. */
+  ephemeralMs: DAY,
 
   // Live
   authenticationMs: 10 * SECOND,

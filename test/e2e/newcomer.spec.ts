@@ -1,5 +1,5 @@
 // Joining late: in a channel that shares its history a newcomer reads it all, whoever of its writers is gone; elsewhere
-// nothing from before, and the channel says so.
+// nothing from before, and the channel says so. Where messages are kept for a day everybody sees it, and they go.
 import { field, isSettled, log, say, sees } from './support/chat.ts';
 import { expect, test } from './support/journey.ts';
 import { ada, ben, register, setUpOwner } from './support/people.ts';
@@ -50,5 +50,40 @@ test('who joins later reads what was shared, also from somebody who left, and is
     await sees(c, 'So was Ada');
     await say(c, 'Now I know', 'Message #open');
     await sees(a, 'Now I know');
+  });
+});
+
+test('a channel is set to keep messages for a day: all are told, and a day later they are gone', async ({
+  server,
+  visit,
+}) => {
+  const { page: a } = await visit();
+  const { page: b } = await visit();
+  await b.clock.install();
+  const { inviteUrl } = await setUpOwner(a, server, { person: ada });
+  await register(b, inviteUrl, ben);
+  await say(a, 'This one stays');
+  await sees(b, 'This one stays');
+  await expect(b.getByRole('button', { name: 'Channel history' })).toHaveCount(0);
+
+  await test.step('the owner chooses, and both are told from where on it holds', async () => {
+    await a.getByRole('button', { name: 'Channel history' }).click();
+    await a.getByRole('radio', { name: 'Nothing for longer than 24 hours' }).check();
+    await a.getByRole('button', { name: 'Use from now on' }).click();
+    for (const page of [a, b]) {
+      await expect(log(page).getByText('From here on, messages are kept for 24 hours')).toBeVisible();
+      await expect(page.getByText('Kept for 24 hours', { exact: true })).toBeVisible();
+    }
+  });
+
+  await test.step('what is written goes a day later, what was there before stays', async () => {
+    await say(a, 'Gone tomorrow');
+    await sees(b, 'Gone tomorrow');
+    await b.clock.fastForward('25:00:00');
+    await expect(log(b).getByText('A message is gone')).toBeVisible();
+    await expect(log(b).getByText('Gone tomorrow')).toHaveCount(0);
+    await expect(log(b).getByText('This one stays')).toBeVisible();
+    await b.reload();
+    await expect(log(b).getByText('This one stays')).toBeVisible();
   });
 });

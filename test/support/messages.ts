@@ -29,6 +29,8 @@ export interface Sealed {
 export class Pen {
   readonly #identity: Pick<Identity, 'state' | 'device'>;
   readonly #channelId: ChannelId;
+  /** Put into the envelope whatever the chain says. */
+  ttlSeconds: number | undefined;
   #chain: SenderChain;
 
   constructor(identity: Pick<Identity, 'state' | 'device'>, channelId: ChannelId, epoch = 1) {
@@ -37,17 +39,17 @@ export class Pen {
     this.#chain = this.#newChain(epoch);
   }
 
-  #newChain(epoch: number): SenderChain {
+  #newChain(epoch: number, ephemeral = false): SenderChain {
     const { state, device } = this.#identity;
     const owner = { aid: state.aid, deviceId: device.deviceId };
     const deviceSecretKey = device.signing.secretKey;
     const wanted = { channelId: uuidToBytes(this.#channelId), owner, deviceSecretKey, epoch };
-    const rest = { shareable: false, ownDeviceListHash: rng.bytes(32), readers: [state.aid] };
+    const rest = { shareable: false, ephemeral, ownDeviceListHash: rng.bytes(32), readers: [state.aid] };
     return createSenderChain({ ...wanted, ...rest }, { rng, now: Date.now() });
   }
 
-  rotate(epoch: number): void {
-    this.#chain = this.#newChain(epoch);
+  rotate(epoch: number, ephemeral = false): void {
+    this.#chain = this.#newChain(epoch, ephemeral);
   }
 
   text(text = 'hello', replyTo?: EventId): Sealed {
@@ -83,6 +85,7 @@ export class Pen {
       epoch: this.#chain.epoch,
       blobIds: [],
       ...(target ? { ref: target } : {}),
+      ...(this.ttlSeconds === undefined ? {} : { ttlSeconds: this.ttlSeconds }),
     };
     const isFirst = this.#chain.iter === 0;
     const sealed = encryptGroupEvent(this.#chain, { header, content }, { rng, now: Date.now() });

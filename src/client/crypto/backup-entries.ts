@@ -68,10 +68,10 @@ export function sealQueue(
 export async function queueEarlierKeys(unit: UnitOfWork): Promise<void> {
   for (const prefix of [keys.ownChainsAll, keys.oldChainsAll]) {
     for (const record of (await unit.list<OwnChainRecord>(prefix)).values())
-      await queueOwnChain(unit, record.chain);
+      if (!record.chain.ephemeral) await queueOwnChain(unit, record.chain);
   }
   for (const chain of (await unit.list<ReceiverChain>(keys.chainsAll)).values()) {
-    if (chain.iter >= chain.maxIter) continue;
+    if (chain.iter >= chain.maxIter || chain.ephemeral) continue;
     const { channelId, owner, chainId, certHash, chainKey, historyUpTo } = chain;
     await queueChain(unit, {
       channelId,

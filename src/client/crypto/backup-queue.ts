@@ -10,12 +10,13 @@ import {
   encodeDmKeys,
   encodePeerState,
   idKey,
+  parseChainCert,
   type ChainArchive,
   type DmKey,
   type SenderChain,
 } from '#crypto/index.ts';
 import { archiveKeyOf } from './key-archive.ts';
-import { keys, type PeerNote } from './records.ts';
+import { keys, type CertRecord, type PeerNote } from './records.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
 
 /** One thing to be backed up: its kind, what its id is made of, and the payload of its kind. */
@@ -47,8 +48,13 @@ export async function keepChainArchive(unit: UnitOfWork, archive: ChainArchive):
   return true;
 }
 
-/** Keeps a chain's earliest key and queues it for the backup, unless as much is kept already. */
+/**
+ * Keeps a chain's earliest key and queues it for the backup, unless as much is kept already. Never of an ephemeral chain
+ * (P13), whoever asks: its certificate is here whenever its key is.
+ */
 export async function queueChain(unit: UnitOfWork, archive: ChainArchive): Promise<void> {
+  const cert = await unit.get<CertRecord>(keys.cert(idKey(archive.certHash)));
+  if (cert && parseChainCert(cert.bytes).ephemeral) return;
   if (!(await keepChainArchive(unit, archive))) return;
   putItem(unit, { kind: BACKUP_CHAIN, name: archive.certHash, payload: encodeChainArchive(archive) });
 }

@@ -19,6 +19,7 @@ import { requirePinned } from './conversation-pin.ts';
 import { codeOf, type EngineCore, type Own } from './engine-core.ts';
 import { MAX_CERTS_PER_CHAIN } from './engine-limits.ts';
 import { failed, failedBy, prepare, readCert, type Candidate, type DecryptInput } from './event-checks.ts';
+import { identitiesOf } from './former-logs.ts';
 import { boundSkipped, keep, missingBefore, stubsOf } from './opened-events.ts';
 import { prepareRuns } from './page-ahead.ts';
 import type { DecryptResult } from './protocol.ts';
@@ -129,11 +130,7 @@ export class Decrypting {
     own: Own,
     { input, candidates, results }: { input: Input; candidates: Candidate[]; results: Results },
   ): Promise<void> {
-    const aids: Uint8Array[] = [];
-    for (const accountId of new Set(input.members)) {
-      const peer = await unit.get<PeerRecord>(keys.peer(accountId));
-      if (peer) aids.push(...[peer.log, ...(peer.former ?? [])].map((log) => log.aid));
-    }
+    const aids = await identitiesOf(unit, input.members ?? []);
     const channelId = uuidToBytes(input.channelId);
     await prefetchDmKeys(
       unit,
@@ -144,7 +141,7 @@ export class Decrypting {
       // By the identity its sender had then, which may be one they gave up since.
       const sender = aids.find((aid) => equalBytes(aid, incoming.sender.aid)) ?? own.log.aid;
       const conversation = { channelId, participants: [own.log.aid, sender] as const };
-      const result = await this.#openDm(unit, own, { candidate, conversation });
+      const result = await this.#openDm(unit, own, { candidate, conversation, now: input.now });
       results.set(event.eventId, result);
       if (result.status !== 'decrypted') continue;
       unit.remove(keys.dmKey(view.eventId));
@@ -156,7 +153,7 @@ export class Decrypting {
   async #openDm(
     unit: UnitOfWork,
     own: Own,
-    { candidate, conversation }: { candidate: Candidate; conversation: DmConversation },
+    { candidate, conversation, now }: { candidate: Candidate; conversation: DmConversation; now: number },
   ): Promise<DecryptResult> {
     const { event, view, incoming } = candidate;
     const sent = await unit.get<DmKey>(keys.dmKey(view.eventId));
@@ -169,7 +166,7 @@ export class Decrypting {
     let failure: DecryptResult | null = null;
     for (const [at, open] of ways.entries()) {
       try {
-        return keep(unit, event, { opened: open(), missingBefore: 0 });
+        return keep(unit, event, { opened: open(), missingBefore: 0, now });
       } catch (error) {
         const code = codeOf(error);
         // An archived key made for other bytes (a send that was refused and encrypted anew) says nothing about these.
@@ -273,6 +270,7 @@ export class Decrypting {
       return keep(unit, event, {
         opened: result.opened,
         missingBefore: gaps.has(result.opened.iter) ? 1 : 0,
+        now: input.now,
       });
     });
     unit.put(keys.channel(channelId), channel);

@@ -8,6 +8,10 @@ export const MAX_FORMER_ENTRIES = 512;
 export const PACKETS_PER_SEND = 64;
 /** Replaced own chains kept per channel to answer readers who missed them. */
 export const MAX_OLD_OWN_CHAINS = 8;
+/** Changes of a channel's history policy that are told. */
+export const MAX_POLICY_CHANGES = 16;
+/** Ephemeral ones are used for an hour each and gone after a day. */
+export const MAX_OLD_EPHEMERAL_CHAINS = 24;
 /** Packets parked until a log or a certificate arrives. */
 export const MAX_PARKED = 500;
 /** Of these, from one device: nobody's waiting packets push out everybody else's. */

@@ -5,11 +5,13 @@ import { Accounts } from './accounts.ts';
 import { BackingUp } from './backing-up.ts';
 import { Decrypting } from './decrypting.ts';
 import { EngineCore, type EngineOptions } from './engine-core.ts';
+import { fadeDue } from './fading.ts';
 import { Identities } from './identities.ts';
 import { KeyRequests } from './key-requests.ts';
 import { leaseCalls } from './lease-calls.ts';
 import { Linking } from './linking.ts';
 import { PairwiseLink } from './pairwise-link.ts';
+import { policyCalls } from './policies.ts';
 import { prekeyCalls } from './prekey-calls.ts';
 import type { CryptoApi, Draft } from './protocol.ts';
 import { Receiving } from './receiving.ts';
@@ -33,6 +35,17 @@ function draftCalls(core: EngineCore): Pick<CryptoApi, 'keepDraft' | 'dropDraft'
         const underWay = new Set((await unit.list<EventId>(keys.inFlightAll)).values());
         return drafts.sort((a, b) => Number(underWay.has(b.eventId)) - Number(underWay.has(a.eventId)));
       }),
+  };
+}
+
+/** What goes on time, and parked packets with keys of such chains. */
+function fadeCalls(core: EngineCore, receiving: Receiving): Pick<CryptoApi, 'fade'> {
+  return {
+    fade: async ({ now }) => {
+      const { parked, next } = await core.run((unit) => fadeDue(unit, now));
+      if (parked.length > 0) await receiving.dropParked(parked, now);
+      return { next };
+    },
   };
 }
 
@@ -95,6 +108,8 @@ export function createEngine(options: EngineOptions): CryptoApi {
     ...prekeyCalls(core),
     ...draftCalls(core),
     ...leaseCalls(core),
+    ...fadeCalls(core, receiving),
+    ...policyCalls(core),
     ...bind(new Identities(core), 'ingestLogs', 'logsNeeded', 'identities'),
     ...bind(verification, 'acceptIdentity', 'compare', 'readCode', 'verify', 'unverify'),
     ...bind(verification, 'invitePin', 'checkInvitePin', 'pinInviter'),

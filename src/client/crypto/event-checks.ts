@@ -17,6 +17,7 @@ import {
 import type { ChannelId, EventId } from '#shared/ids.ts';
 import type { ChannelEvent } from '#shared/messages.ts';
 import { codeOf } from './engine-core.ts';
+import { fadePlain, goneAtOf, isGone, stubChain } from './fading.ts';
 import { logOfDevice } from './former-logs.ts';
 import type { CryptoApi, DecryptResult, FailedReason, WithheldReason } from './protocol.ts';
 import { keys, type CertRecord, type PeerRecord, type PlainRecord } from './records.ts';
@@ -98,15 +99,38 @@ function readEnvelope(
   return { envelope, view };
 }
 
-/** What was opened before, if this is the same event: same bytes, same place, same sender. */
-function openedBefore(event: ChannelEvent, envelope: Uint8Array, plain: PlainRecord): DecryptResult {
+/** An own message that is to go: when, from the moment the server dated it. */
+function dated(unit: UnitOfWork, event: ChannelEvent, { plain, now }: Opened): PlainRecord {
+  if (!plain.isUndated) return plain;
+  const goneAt = goneAtOf(event.createdAt, now);
+  const record: PlainRecord = { ...plain, goneAt, isUndated: false };
+  unit.put(keys.plain(event.eventId), record);
+  fadePlain(unit, event.eventId, goneAt);
+  return record;
+}
+
+interface Opened {
+  readonly plain: PlainRecord;
+  readonly envelope: Uint8Array;
+  readonly now: number;
+}
+
+/** What was opened before, if this is the same event: same bytes, same place, same sender, and its time not over. */
+function openedBefore(unit: UnitOfWork, event: ChannelEvent, opened: Opened): DecryptResult {
+  const { plain, envelope, now } = opened;
   const { content, senderAccountId, senderDeviceId, missingBefore } = plain;
   const { eventId } = event;
   if (plain.channelId !== event.channelId || !equalBytes(plain.envelopeHash, H(envelope)))
     return failed(eventId, 'changed_on_the_way');
   if (senderAccountId !== event.senderAccountId || senderDeviceId !== event.senderDeviceId)
     return failed(eventId, 'wrong_sender');
-  return { eventId, status: 'decrypted', content, senderAccountId, senderDeviceId, missingBefore };
+  const { goneAt } = dated(unit, event, opened);
+  if (goneAt !== undefined && goneAt <= now) {
+    unit.remove(keys.plain(eventId));
+    return { eventId, status: 'gone' };
+  }
+  const lasts = goneAt === undefined ? {} : { goneAt };
+  return { eventId, status: 'decrypted', content, senderAccountId, senderDeviceId, missingBefore, ...lasts };
 }
 
 /** The result where one is known without keys, else what is to be opened. */
@@ -115,15 +139,20 @@ export async function prepare(
   { event, input }: { event: ChannelEvent; input: DecryptInput },
 ): Promise<Candidate | DecryptResult> {
   const { eventId } = event;
+  const { now } = input;
   const plain = await unit.get<PlainRecord>(keys.plain(eventId));
   if (event.envelope === null) {
     if (plain?.channelId === input.channelId) unit.remove(keys.plain(eventId));
-    return { eventId, status: 'redacted' };
+    const isOver = await isGone(unit, event, { chainId: stubChain(event), now });
+    return { eventId, status: isOver ? 'gone' : 'redacted' };
   }
   const read = readEnvelope(event, input);
   if ('status' in read) return read;
   const { envelope, view } = read;
-  if (plain) return openedBefore(event, envelope, plain);
+  if (plain) return openedBefore(unit, event, { plain, envelope, now });
+  // Whose word that is, is checked: what claims to be over and is not signed so is opened like any other.
+  const chainId = view.ttlSeconds === undefined ? null : (view.chain?.chainId ?? null);
+  if (await isGone(unit, event, { chainId, now })) return { eventId, status: 'gone' };
   const peer = await unit.get<PeerRecord>(keys.peer(event.senderAccountId));
   if (!peer) return { eventId, status: 'pending', reason: 'log_missing' };
   if (peer.alarm === 'reset') return { eventId, status: 'pending', reason: 'identity_hold' };

@@ -13,7 +13,8 @@ import {
 import type { AccountId } from '#shared/ids.ts';
 import { codeOf } from './engine-core.ts';
 import { MAX_FORMER_ENTRIES, MAX_FORMER_LOGS } from './engine-limits.ts';
-import type { PeerRecord } from './records.ts';
+import { keys, type PeerRecord } from './records.ts';
+import type { UnitOfWork } from './unit-of-work.ts';
 
 /** The field of a record whose log is `log` now: what was known before it, then what the server shows. */
 export function formerOf(
@@ -53,4 +54,17 @@ export function openFormer(
 /** The log that holds this device: the account's, or one it had before. Null when none does. */
 export function logOfDevice(peer: PeerRecord, deviceId: Uint8Array): AccountLogState | null {
   return [peer.log, ...(peer.former ?? [])].find((log) => findDevice(log, deviceId) !== null) ?? null;
+}
+
+/** The identities of these accounts, those they gave up included. */
+export async function identitiesOf(
+  unit: UnitOfWork,
+  accountIds: readonly AccountId[],
+): Promise<readonly Uint8Array[]> {
+  const aids: Uint8Array[] = [];
+  for (const accountId of new Set(accountIds)) {
+    const peer = await unit.get<PeerRecord>(keys.peer(accountId));
+    if (peer) aids.push(...[peer.log, ...(peer.former ?? [])].map((log) => log.aid));
+  }
+  return aids;
 }

@@ -3,6 +3,7 @@ import {
   bytesToUuid,
   CryptoError,
   dmKeyBinding,
+  EPHEMERAL_MS,
   equalBytes,
   findDevice,
   idKey,
@@ -20,6 +21,7 @@ import type { AccountId, ChannelId, EventId } from '#shared/ids.ts';
 import { queueChain, queueDmKey } from './backup-queue.ts';
 import { shownUpTo } from './channel-order.ts';
 import type { Own } from './engine-core.ts';
+import { fadeChain, fadeParked } from './fading.ts';
 import { keepDmKey } from './key-archive.ts';
 import { storeInstalled, verifiedCert, type Outcome } from './received.ts';
 import { keys, type CertRecord, type ChannelRecord, type PeerRecord } from './records.ts';
@@ -48,12 +50,17 @@ const archiveOf = (
 /** A chain its owner sent; parked until its certificate was shown. */
 export async function installOwned(
   unit: UnitOfWork,
-  { result, now }: Opening,
+  { result, now, seq }: Opening,
   payload: Extract<PairwisePayload, { kind: 'chain' }>,
 ): Promise<Outcome> {
   const certHash = idKey(payload.certHash);
   const record = await unit.get<CertRecord>(keys.cert(certHash));
-  if (!record) return { park: { waitsFor: 'cert', certHash } };
+  const goneAt = payload.madeAt === undefined ? Infinity : payload.madeAt + EPHEMERAL_MS;
+  if (goneAt <= now) return {};
+  if (!record) {
+    if (payload.madeAt !== undefined) fadeParked(unit, seq, goneAt);
+    return { park: { waitsFor: 'cert', certHash } };
+  }
   const cert = await verifiedCert(unit, record, {
     aid: result.sender.aid,
     deviceId: result.sender.deviceId,
@@ -62,6 +69,7 @@ export async function installOwned(
   const existing = await existingChains(unit, record.channelId, cert);
   const installed = installChain(result.packet, { cert, existing, now });
   await storeInstalled(unit, record.channelId, installed);
+  fadeChain(unit, record.channelId, installed.chain);
   const { startIter, chainKey } = payload;
   await queueChain(unit, archiveOf(cert, { startIter, chainKey, historyUpTo: null }));
   return { unlocked: [record.channelId] };

@@ -15,6 +15,7 @@ import type { AccountId, ChannelId } from '#shared/ids.ts';
 import type { ChannelEvent } from '#shared/messages.ts';
 import { isCovered } from './channel-order.ts';
 import { fromWire } from './content-bridge.ts';
+import { fadePlain, goneAtOf } from './fading.ts';
 import type { DecryptResult } from './protocol.ts';
 import { keys, type ChannelRecord, type PlainRecord } from './records.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
@@ -23,7 +24,7 @@ import type { UnitOfWork } from './unit-of-work.ts';
 export function keep(
   unit: UnitOfWork,
   event: ChannelEvent,
-  { opened, missingBefore }: { opened: OpenedEvent; missingBefore: number },
+  { opened, missingBefore, now }: { opened: OpenedEvent; missingBefore: number; now: number },
 ): DecryptResult {
   const { eventId, senderDeviceId } = event;
   const senderAccountId: AccountId = event.senderAccountId;
@@ -31,7 +32,11 @@ export function keep(
     throw new CryptoError('mismatch', 'another event');
   const content = fromWire(opened.content);
   const { contentBytes, frankKey } = opened;
+  // A deletion says nothing and is what tells a removed message from a withheld one: it stays.
+  const isFading = opened.header.ttlSeconds !== undefined && content?.type !== 'redact';
+  const lasts = isFading ? { goneAt: goneAtOf(event.createdAt, now) } : {};
   const record: PlainRecord = {
+    ...lasts,
     content,
     senderAccountId,
     senderDeviceId,
@@ -42,7 +47,8 @@ export function keep(
     frankKey,
   };
   unit.put(keys.plain(eventId), record);
-  return { eventId, status: 'decrypted', content, senderAccountId, senderDeviceId, missingBefore };
+  if (lasts.goneAt !== undefined) fadePlain(unit, eventId, lasts.goneAt);
+  return { eventId, status: 'decrypted', content, senderAccountId, senderDeviceId, missingBefore, ...lasts };
 }
 
 export async function boundSkipped(unit: UnitOfWork, channelId: ChannelId): Promise<void> {

@@ -16,8 +16,9 @@ import {
 import type { ChannelId } from '#shared/ids.ts';
 import type { OutgoingPacket } from '#shared/mailbox.ts';
 import { queueOwnChain } from './backup-queue.ts';
-import { MAX_OLD_OWN_CHAINS, PACKETS_PER_SEND } from './engine-limits.ts';
+import { MAX_OLD_EPHEMERAL_CHAINS, MAX_OLD_OWN_CHAINS, PACKETS_PER_SEND } from './engine-limits.ts';
 import { trustedPeer, type EngineCore, type Own } from './engine-core.ts';
+import { fadeOwnChain } from './fading.ts';
 import { packetFor, targetsOf, withoutSession, type Target } from './pairwise-link.ts';
 import type { ConversationRef } from './protocol.ts';
 import { keys, type CertRecord, type OwnChainRecord } from './records.ts';
@@ -35,9 +36,10 @@ export function isWorn(
   use: { record: OwnChainRecord; targets: readonly Target[]; conversation: ConversationRef; now: number },
 ): boolean {
   const { record, targets, conversation, now } = use;
-  const { epoch, sharesHistory: shareable } = conversation;
+  const { epoch, sharesHistory: shareable, isEphemeral: ephemeral } = conversation;
   const ownDeviceListHash = deviceListHash(own.log);
-  if (needsNewChain(record.chain, { now, epoch, ownDeviceListHash, shareable }) !== null) return true;
+  const facts = { now, epoch, ownDeviceListHash, shareable, ephemeral };
+  if (needsNewChain(record.chain, facts) !== null) return true;
   const present = new Set(targets.map((target) => target.address));
   return Object.keys(record.given).some((address) => !present.has(address));
 }
@@ -65,7 +67,7 @@ export class OwnChains {
     own: Own,
     { conversation, now }: { conversation: ConversationRef; now: number },
   ): Promise<OwnChainRecord> {
-    const { channelId, epoch, readers, sharesHistory = false } = conversation;
+    const { channelId, epoch, readers, isEphemeral = false } = conversation;
     const record = await unit.get<OwnChainRecord>(keys.ownChain(channelId));
     const targets = await targetsOf(unit, own, readers);
     if (record && !isWorn(own, { record, targets, conversation, now })) return record;
@@ -81,7 +83,9 @@ export class OwnChains {
         owner: own.device,
         deviceSecretKey: own.self.secrets.signing.secretKey,
         epoch,
-        shareable: sharesHistory,
+        // The server names both; kept shorter and by fewer wins.
+        shareable: conversation.sharesHistory === true && !isEphemeral,
+        ephemeral: isEphemeral,
         ownDeviceListHash: deviceListHash(own.log),
         readers: aids,
       },
@@ -90,14 +94,16 @@ export class OwnChains {
     const hash = idKey(chain.certHash);
     unit.put(keys.cert(hash), { channelId, bytes: chain.cert, hash } satisfies CertRecord);
     await queueOwnChain(unit, chain);
+    fadeOwnChain(unit, channelId, chain);
     return { chain, given: {}, owed: {} };
   }
 
   /** Replaced chains are kept for a while to answer readers who missed them. */
   async #archive(unit: UnitOfWork, channelId: ChannelId, record: OwnChainRecord): Promise<void> {
     const old = await unit.list<OwnChainRecord>(keys.oldChains(channelId));
+    const most = record.chain.ephemeral ? MAX_OLD_EPHEMERAL_CHAINS : MAX_OLD_OWN_CHAINS;
     const oldest = [...old].sort(([, a], [, b]) => a.chain.createdAt - b.chain.createdAt);
-    for (const [key] of oldest.slice(0, Math.max(0, old.size + 1 - MAX_OLD_OWN_CHAINS))) unit.remove(key);
+    for (const [key] of oldest.slice(0, Math.max(0, old.size + 1 - most))) unit.remove(key);
     unit.put(keys.oldChain(channelId, record.chain.chainId), record);
   }
 

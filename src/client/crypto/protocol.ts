@@ -8,12 +8,14 @@ import type { MailboxPacket, OutgoingPacket } from '#shared/mailbox.ts';
 import type { ChannelEvent, EventClass } from '#shared/messages.ts';
 import type { BackupApi } from './backup-protocol.ts';
 import type { LeaseCalls } from './lease-calls.ts';
+import type { HistoryCalls } from './history-calls.ts';
 import type { LinkCalls } from './link-calls.ts';
 import type { IdentityAlarm, PeopleCalls } from './people-calls.ts';
 import type { RepairCalls } from './repair-calls.ts';
 import type { VaultCalls } from './vault-calls.ts';
 
 export type { BackupRefusal, BackupStep, BackupView } from './backup-protocol.ts';
+export type { PolicyChange } from './history-calls.ts';
 export type { LeaseClaim } from './lease-calls.ts';
 export type { LinkEcho } from './link-calls.ts';
 export type { MadePassword, MadeRecovery } from './vault-calls.ts';
@@ -73,8 +75,12 @@ export type DecryptResult =
       readonly senderDeviceId: DeviceId;
       /** Messages of the same chain the server did not show between this one and the one it links to. */
       readonly missingBefore: number;
+      /** When it leaves this device, ms; absent: it stays. */
+      readonly goneAt?: number;
     }
   | { readonly eventId: EventId; readonly status: 'redacted' }
+  /** Its sender signed that it is kept for a day, and the day is over. */
+  | { readonly eventId: EventId; readonly status: 'gone' }
   | {
       readonly eventId: EventId;
       readonly status: 'pending';
@@ -112,6 +118,8 @@ export interface ConversationRef {
   readonly devicesVersion: number;
   /** Whether people who join later may read what is written now; left out: as before. */
   readonly sharesHistory?: boolean;
+  /** Whether what is written now is kept for a day only; left out: as before. */
+  readonly isEphemeral?: boolean;
   /** Accounts the server says may read. Keys go only to devices certified by their account logs. */
   readonly readers: readonly AccountId[];
 }
@@ -170,7 +178,8 @@ export interface ReceiveReport {
   readonly repair: boolean;
 }
 
-export interface CryptoApi extends BackupApi, LeaseCalls, LinkCalls, PeopleCalls, RepairCalls, VaultCalls {
+export interface CryptoApi
+  extends BackupApi, LeaseCalls, LinkCalls, PeopleCalls, RepairCalls, VaultCalls, HistoryCalls {
   /** For whoever debugs: whether this browser's WebCrypto passed the check at the start and works ahead. */
   backend(): Promise<'webcrypto' | 'pure'>;
 

@@ -98,6 +98,15 @@ export class Receiving {
     }
   }
 
+  /** Packets whose chain is over: opened once more, so that the session spends their key, and dropped. */
+  async dropParked(seqs: readonly number[], now: number): Promise<void> {
+    const parked = await this.#parked();
+    for (const item of parked.filter(({ packet }) => seqs.includes(packet.seq))) await this.#take(item, now);
+    await this.#core.run(async (unit) => {
+      for (const seq of seqs) unit.remove(keys.parked(seq));
+    });
+  }
+
   /** Parked packets worth another try: not those whose certificate has still not been shown. */
   #ready(): Promise<ParkedRecord[]> {
     return this.#core.run(async (unit) => {

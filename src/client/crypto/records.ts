@@ -13,6 +13,8 @@ import {
 import type { AccountId, ChannelId, DeviceId, DeviceRef, EventId } from '#shared/ids.ts';
 import type { MailboxPacket, OutgoingPacket } from '#shared/mailbox.ts';
 import type { BackupRefusal } from './backup-protocol.ts';
+import type { HistoryPolicy } from '#shared/channels.ts';
+import type { PolicyChange } from './history-calls.ts';
 import type { Content, IdentityAlarm, VerifiedHow } from './protocol.ts';
 
 /** This device. The account root's private key is not here: it lives in the vault only. */
@@ -84,7 +86,18 @@ export interface PlainRecord {
   /** Opens the commitment: what a report would show. */
   readonly frankKey: Uint8Array;
   readonly contentBytes: Uint8Array;
+  /** When it leaves this device, ms; absent: it stays. */
+  readonly goneAt?: number;
+  /** An own one the server has not dated yet. */
+  readonly isUndated?: boolean;
 }
+
+/** Something that leaves this device at the time its key names. */
+export type FadeRecord = { readonly key: string } & (
+  | { readonly kind: 'record' | 'plain' }
+  | { readonly kind: 'parked'; readonly seq: number }
+  | { readonly kind: 'own'; readonly channelId: ChannelId; readonly chainId: Uint8Array }
+);
 
 /** A packet that cannot be opened yet: a log or its chain's certificate is not here, or its sender is held. */
 export interface ParkedRecord {
@@ -125,12 +138,21 @@ export interface CertRecord {
   readonly bytes: Uint8Array;
   /** H(bytes), hex. */
   readonly hash: string;
+  /** The device it names signed it. */
+  readonly isSigned?: boolean;
 }
 
 export interface RequestRecord {
   readonly request: KeyRequestPayload;
   readonly peer: PeerDevice;
   readonly peerAccountId: AccountId;
+}
+
+/** How long, and for whom, a channel keeps what is written, as the server named it, and how that changed. */
+export interface PolicyRecord {
+  readonly policy: HistoryPolicy;
+  /** Oldest first. */
+  readonly changes: readonly PolicyChange[];
 }
 
 /** When a chain was asked for, newest last. */
@@ -206,6 +228,7 @@ export const keys = {
   aid: (aid: Uint8Array) => `aid/${idKey(aid)}`,
   knownSet: (address: string) => `prekey-set/${address}`,
   channel: (channelId: ChannelId) => `channel/${hexOf(channelId)}`,
+  policy: (channelId: ChannelId) => `policy/${hexOf(channelId)}`,
   pin: (channelId: ChannelId) => `pin/${hexOf(channelId)}`,
   readers: (channelId: ChannelId) => `readers/${hexOf(channelId)}`,
   ownChain: (channelId: ChannelId) => `own-chain/${hexOf(channelId)}`,
@@ -235,6 +258,10 @@ export const keys = {
   /** How many message keys a device ever brought, and the ring of those it may have waiting here. */
   dmKeyCount: (address: string) => `dm-key-count/${address}`,
   dmKeySlot: (address: string, slot: number) => `dm-key-slot/${address}/${slot}`,
+  /** Time first: in order of going. */
+  fade: (at: number, key: string) => `fade/${String(at).padStart(16, '0')}/${key}`,
+  fadeTime: (key: string) => Number(key.split('/')[1]),
+  fades: 'fade/',
   plain: (eventId: EventId) => `plain/${hexOf(eventId)}`,
   sent: (eventId: EventId) => `sent/${hexOf(eventId)}`,
   /** The one unacknowledged send of a channel. */
@@ -258,8 +285,7 @@ export const keys = {
   sentKeysTo: (day: number, other: AccountId) => `${keys.sentKeysOn(day)}${hexOf(other)}/`,
   sentKey: (day: number, other: AccountId, eventId: EventId) =>
     `${keys.sentKeysTo(day, other)}${hexOf(eventId)}`,
-  /** Oldest day of these. */
-  sentKeysFrom: 'sent-keys-from',
+  sentKeysFrom: 'sent-keys-from', // oldest day of these
   parked: (seq: number) => `parked/${String(seq).padStart(16, '0')}`,
   parkedAll: 'parked/',
   backup: 'backup',

@@ -17,6 +17,7 @@ import { queueDmKey } from './backup-queue.ts';
 import { toWire } from './content-bridge.ts';
 import { noteReadersOf, requirePinned } from './conversation-pin.ts';
 import { trustedPeer, type EngineCore, type Own } from './engine-core.ts';
+import { fadePlain, goneAtOf } from './fading.ts';
 import { isWorn, OwnChains, withSession } from './own-chains.ts';
 import { noteSentKey } from './sent-keys.ts';
 import { logsToFetch, packetFor, refOf, targetsOf, withoutSession, type Target } from './pairwise-link.ts';
@@ -111,7 +112,12 @@ export class Sending implements SendCalls {
     {
       input,
       opened,
-    }: { input: Input; opened: { contentBytes: Uint8Array; frankKey: Uint8Array; envelope: Uint8Array } },
+      goneAt,
+    }: {
+      input: Input;
+      goneAt?: number | undefined;
+      opened: { contentBytes: Uint8Array; frankKey: Uint8Array; envelope: Uint8Array };
+    },
   ): void {
     const { contentBytes, frankKey, envelope } = opened;
     const { accountId, deviceId } = own.self;
@@ -124,7 +130,9 @@ export class Sending implements SendCalls {
       envelopeHash: H(envelope),
       contentBytes,
       frankKey,
+      ...(goneAt === undefined ? {} : { goneAt, isUndated: true }),
     } satisfies PlainRecord);
+    if (goneAt !== undefined) fadePlain(unit, input.eventId, goneAt);
   }
 
   /** A 1:1 message: every device of both people gets the content key, or nothing is sent. */
@@ -174,7 +182,9 @@ export class Sending implements SendCalls {
       record: current,
     });
     unit.put(keys.ownChain(channelId), { chain: sealed.chain, given, owed } satisfies OwnChainRecord);
-    this.#keepPlain(unit, own, { input, opened: sealed });
+    const isFading = sealed.chain.ephemeral === true && input.content?.type !== 'redact';
+    const goneAt = isFading ? goneAtOf(now, now) : undefined;
+    this.#keepPlain(unit, own, { input, opened: sealed, goneAt });
     const isUnknown = equalBytes(current.chain.acknowledged, current.chain.certHash);
     return {
       channelId,

@@ -1,22 +1,15 @@
 // Events there is no key for: why, and whether it can still come (protocol 3.9). Chains that can be asked for are noted.
-import {
-  findDevice,
-  idKey,
-  parseChainCert,
-  toBase64Url,
-  uuidToBytes,
-  type WithheldCode,
-} from '#crypto/index.ts';
+import { findDevice, idKey, toBase64Url, uuidToBytes, type WithheldCode } from '#crypto/index.ts';
 import type { ChannelId, EventId } from '#shared/ids.ts';
 import type { ChannelEvent } from '#shared/messages.ts';
 import { isRestoring } from './backing-up.ts';
-import { certifiedAt, codeOf, type Own } from './engine-core.ts';
+import { certifiedAt, type Own } from './engine-core.ts';
 import { MAX_PARKED } from './engine-limits.ts';
-import { logOfDevice } from './former-logs.ts';
 import { failed, withheldReasons, type Candidate } from './event-checks.ts';
+import { signedCert } from './fading.ts';
+import { logOfDevice } from './former-logs.ts';
 import type { DecryptResult } from './protocol.ts';
-import { verifiedCert } from './received.ts';
-import { keys, type AskedRecord, type BackupRecord, type CertRecord, type PeerRecord } from './records.ts';
+import { keys, type AskedRecord, type BackupRecord, type PeerRecord } from './records.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
 
 /** Event id (hex) → channel, for direct messages whose key is not here yet. */
@@ -73,23 +66,9 @@ export async function unopenedEvent(
 }
 
 /** Whether the sender signed that this chain may be handed to who joins later (A73). */
-async function isShareable(unit: UnitOfWork, { event, view, incoming }: Candidate): Promise<boolean> {
-  const peer = await unit.get<PeerRecord>(keys.peer(event.senderAccountId));
-  const device = peer && findDevice(peer.log, incoming.sender.deviceId);
-  if (!device) return false;
-  const owner = { ...incoming.sender, devicePublicKey: device.cert.signingPub };
-  const hashes = await unit.get<readonly string[]>(keys.certs(event.channelId, view.chain!.chainId));
-  for (const hash of hashes ?? []) {
-    const record = await unit.get<CertRecord>(keys.cert(hash));
-    if (!record || !parseChainCert(record.bytes).shareable) continue;
-    try {
-      await verifiedCert(unit, record, owner);
-      return true;
-    } catch (error) {
-      codeOf(error); // another's certificate, or one that was changed
-    }
-  }
-  return false;
+async function isShareable(unit: UnitOfWork, { event, view }: Candidate): Promise<boolean> {
+  const { chainId } = view.chain!;
+  return (await signedCert(unit, { event, chainId }, ({ shareable }) => shareable)) !== null;
 }
 
 /** Events of a chain that is not here: its certificate is fetched first, for what is said about it depends on it. */

@@ -162,6 +162,30 @@ export class ChannelLog {
     });
   }
 
+  /** What was to be kept for a day, and is older, leaves this tab. */
+  fade(now: number): Promise<void> {
+    const isOver = (result: DecryptResult): boolean =>
+      result.status === 'decrypted' && result.goneAt !== undefined && result.goneAt <= now;
+    return this.#inOrder(() => {
+      const over = [...this.#results.values()].filter(isOver);
+      for (const { eventId } of over) this.#results.set(eventId, { eventId, status: 'gone' });
+      if (over.length > 0) this.#retell();
+      return Promise.resolve();
+    });
+  }
+
+  /** What the messages say, again from what is left. */
+  #retell(): void {
+    this.#timeline = emptyTimeline;
+    const events = [...this.#events.values()].sort((a, b) => a.seq - b.seq);
+    for (const event of events) {
+      const result = this.#results.get(event.eventId);
+      if (result) this.#apply(event, result);
+    }
+    for (const { eventId } of events) this.#refresh(eventId);
+    this.#show();
+  }
+
   /** One piece of work after the other. What fails (the network went) is made good by the next catch-up. */
   #inOrder(work: () => Promise<void>): Promise<void> {
     this.#work = this.#work.then(work).catch(() => undefined);

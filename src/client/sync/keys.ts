@@ -99,6 +99,7 @@ export class Keys {
       epoch: readers.epoch,
       devicesVersion: readers.devicesVersion,
       sharesHistory: channel.historyPolicy === 'shared',
+      isEphemeral: channel.historyPolicy === 'ephemeral',
       readers: structure.membersOf(channelId) ?? readers.accountIds,
     };
   }

@@ -39,6 +39,11 @@ export class Logs {
     return this.#logs.get(channelId);
   }
 
+  /** Those that were looked at. */
+  all(): Iterable<ChannelLog> {
+    return this.#logs.values();
+  }
+
   /** The log of a conversation; made when first asked for. */
   open(channelId: ChannelId): ChannelLog {
     const known = this.#logs.get(channelId);

@@ -25,7 +25,11 @@ export type MessageRow = RowBase &
         readonly reactions: MessageState['reactions'];
         /** Messages of this sender the server did not show right before this one. */
         readonly missingBefore: number;
+        /** It leaves this device a day after it was sent. */
+        readonly isFading: boolean;
       }
+    /** It was kept for a day, and the day is over. */
+    | { readonly status: 'gone' }
     | { readonly status: 'removed'; readonly by: AccountId }
     | { readonly status: 'pending'; readonly reason: PendingReason }
     | { readonly status: 'failed'; readonly reason: FailedReason; readonly withheld: WithheldReason | null }
@@ -41,6 +45,8 @@ export function toRow(
   const { result, state, removal } = found;
   if (removal !== null) return { ...base, status: 'removed', by: removal };
   switch (result.status) {
+    case 'gone':
+      return { ...base, status: 'gone' };
     case 'redacted':
       return { ...base, status: 'failed', reason: 'withheld_by_server', withheld: null };
     case 'pending':
@@ -57,6 +63,7 @@ export function toRow(
         replyTo: state?.replyTo ?? null,
         reactions: state?.reactions ?? [],
         missingBefore: result.missingBefore,
+        isFading: result.goneAt !== undefined,
       };
   }
 }

@@ -2,6 +2,7 @@
 import { SvelteMap } from 'svelte/reactivity';
 import type { Api } from '#client/api/trpc.ts';
 import { slices } from '#client/lib/slices.ts';
+import type { LiveEvent } from '#shared/events.ts';
 import type { AccountId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
 import type { Presence, PresenceEntry, Profile } from '#shared/users.ts';
@@ -71,6 +72,14 @@ export class People {
       .presence.watch.mutate({ accountIds })
       .catch(() => []);
     this.applyPresence(entries);
+  }
+
+  /** What live events say about people. */
+  apply(event: LiveEvent): void {
+    if (event.type === 'profile.updated') this.learn([event.profile]);
+    else if (event.type === 'member.joined') this.learn([event.member.profile]);
+    else if (event.type === 'dm.opened') this.learn(event.dm.members);
+    else if (event.type === 'presence.changed') this.applyPresence(event.entries);
   }
 
   applyPresence(entries: readonly PresenceEntry[]): void {

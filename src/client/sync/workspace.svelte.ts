@@ -7,6 +7,7 @@ import type { LiveEvent } from '#shared/events.ts';
 import type { AccountId, ChannelId, CommunityId } from '#shared/ids.ts';
 import { Backup } from './backup.svelte.ts';
 import type { ChannelLog } from './channel-log.svelte.ts';
+import { Fading } from './fading.ts';
 import { Identities } from './identities.svelte.ts';
 import { Keys } from './keys.ts';
 import { LateHeads } from './late-heads.ts';
@@ -40,11 +41,12 @@ export class Workspace {
   readonly outbox: Outbox;
   readonly backup: Backup;
   readonly live: LiveConnection;
-  readonly notices = new ReaderNotices();
+  readonly notices = new ReaderNotices(this);
   readonly repairs: Repairs;
   readonly lease: Lease;
   readonly #lateHeads = new LateHeads(this);
   readonly #logs = new Logs(this);
+  readonly #fading = new Fading(this, { logs: this.#logs, isLeading: () => this.#isLeading });
   readonly #crypto: CryptoClient;
   /** Server time minus local time, ms. */
   #skew = 0;
@@ -144,7 +146,7 @@ export class Workspace {
     this.live.start();
     const lead = async (): Promise<void> => {
       this.#isLeading = true;
-      await this.#takeUp();
+      await Promise.all([this.#fading.run().catch(() => undefined), this.#takeUp()]);
       if (this.structure.isLoaded) await this.backup.catchUp();
     };
     // What fails because the network went is taken up at the next connection.
@@ -155,7 +157,7 @@ export class Workspace {
     const { live, outbox, identities, backup, repairs, lease } = this;
     live.stop();
     clearTimeout(this.#retry);
-    for (const part of [outbox, identities, backup, repairs, lease, this.#logs]) part.close();
+    for (const part of [outbox, identities, backup, repairs, lease, this.#logs, this.#fading]) part.close();
   }
 
   /** The log of a conversation; made when first asked for. */
@@ -205,6 +207,7 @@ export class Workspace {
       this.people.learn([bootstrap.account, ...bootstrap.dms.flatMap((dm) => dm.members)]);
       await Promise.all([this.people.rewatch(), this.typing.refocus(), this.#takeUp()]);
       this.#logs.catchUp();
+      void this.notices.look();
       await this.outbox.resume();
       void this.backup.catchUp();
       void this.repairs.look();
@@ -234,6 +237,8 @@ export class Workspace {
     if (stale) void this.#refetch(stale);
     this.#lateHeads.look();
     this.members.apply(event);
+    this.people.apply(event);
+    this.notices.apply(event);
     switch (event.type) {
       case 'event.appended':
         this.typing.stopped(event.event.senderAccountId);
@@ -261,18 +266,6 @@ export class Workspace {
       case 'prekeys.claimed':
         if (this.keys.isLeader) void this.keys.publishPrekeys().catch(() => undefined);
         break;
-      case 'profile.updated':
-        this.people.learn([event.profile]);
-        break;
-      case 'member.joined':
-        this.people.learn([event.member.profile]);
-        break;
-      case 'dm.opened':
-        this.people.learn(event.dm.members);
-        break;
-      case 'presence.changed':
-        this.people.applyPresence(event.entries);
-        break;
       case 'typing.started':
         this.typing.heard(event.channelId, event.accountId);
         break;
@@ -296,5 +289,6 @@ export class Workspace {
   async #refetch(communityId: CommunityId): Promise<void> {
     const community = await this.api.communities.get.query({ communityId }).catch(() => null);
     if (community) this.structure.replaceCommunity(community);
+    void this.notices.look();
   }
 }

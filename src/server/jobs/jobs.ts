@@ -2,6 +2,7 @@
 import { databaseCheckpoint } from './database-checkpoint.job.ts';
 import { databaseMaintenance } from './database-maintenance.job.ts';
 import { databaseSnapshot } from './database-snapshot.job.ts';
+import { ephemeralMessages } from './ephemeral-messages.job.ts';
 import { expiredInvites } from './expired-invites.job.ts';
 import { expiredLinks } from './expired-links.job.ts';
 import { expiredSessions } from './expired-sessions.job.ts';
@@ -17,6 +18,7 @@ export const jobs: readonly Job[] = [
   databaseCheckpoint,
   databaseMaintenance,
   databaseSnapshot,
+  ephemeralMessages,
   expiredInvites,
   expiredLinks,
   expiredSessions,

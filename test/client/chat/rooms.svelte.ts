@@ -26,7 +26,14 @@ const profile = (accountId: AccountId, name: string): Profile => ({
 
 export function row(seq: number, by: AccountId, text = `text ${seq}`): MessageRow {
   const base = { eventId: `event-${seq}` as EventId, seq, ordinal: seq, deviceId: 'device' as DeviceId };
-  const shown = { isEdited: false, isPinned: false, replyTo: null, reactions: [], missingBefore: 0 };
+  const shown = {
+    isEdited: false,
+    isPinned: false,
+    replyTo: null,
+    reactions: [],
+    missingBefore: 0,
+    isFading: false,
+  };
   return {
     ...base,
     accountId: by,
@@ -131,7 +138,7 @@ export async function openRoom(): Promise<Room> {
   const log = new HandLog();
   const workspace = {
     ...{ structure, people, members: list, me, api, log: () => log, now: () => 1_700_000_100_000 },
-    notices: new Map(),
+    notices: { get: () => [] },
     outbox: { of: () => [], add: (draft: Draft) => Promise.resolve(sent.push(draft)) },
     typing: { people: [ben], say: () => (room.said += 1) },
     live: { status: 'online' },

@@ -31,6 +31,7 @@ function row(seq: number, options: { by?: AccountId; at?: number; text?: string 
     replyTo: null,
     reactions: [],
     missingBefore: 0,
+    isFading: false,
   };
 }
 

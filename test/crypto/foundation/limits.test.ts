@@ -27,6 +27,7 @@ describe('wire caps', () => {
     ['backup entries per append', wire.MAX_BACKUP_APPEND, limits.backupAppendEntries],
     ['backup bytes per append', wire.MAX_BACKUP_APPEND_BYTES, limits.backupAppendBytes],
     ['envelope bytes', wire.MAX_ENVELOPE_BYTES, limits.envelopeBytes],
+    ['time an ephemeral message is kept', wire.EPHEMERAL_MS, limits.ephemeralMs],
     ['chain certificate bytes', wire.MAX_CHAIN_CERT_BYTES, limits.chainCertBytes],
   ])('%s is the same number in crypto and shared', (_name, ours, shared) => {
     expect(ours).toBe(shared);

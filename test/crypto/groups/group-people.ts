@@ -48,6 +48,7 @@ export interface ChainOptions {
   readonly channelId?: Uint8Array;
   readonly epoch?: number;
   readonly shareable?: boolean;
+  readonly ephemeral?: boolean;
   readonly now?: number;
   readonly readers?: readonly Uint8Array[];
 }
@@ -61,6 +62,7 @@ export function chainOf(owner: Person, seed: string, options: ChainOptions = {})
       deviceSecretKey: owner.secretKey,
       epoch: options.epoch ?? EPOCH,
       shareable: options.shareable ?? false,
+      ephemeral: options.ephemeral,
       ownDeviceListHash: new Uint8Array(32),
       readers: options.readers ?? [],
     },

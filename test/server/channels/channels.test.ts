@@ -106,6 +106,20 @@ describe('channels', () => {
     expect(await policyOf(channelId)).toBe('shared');
     await staff.api.channels.update({ channelId, historyPolicy: 'since_join' });
     expect(await policyOf(channelId)).toBe('since_join');
+    events.clear();
+    await staff.api.channels.update({ channelId, historyPolicy: 'ephemeral' });
+    expect(events.of('channel.changed')).toMatchObject([
+      { event: { channel: { historyPolicy: 'ephemeral' } } },
+    ]);
+    await staff.api.channels.update({ channelId, topic: 'brief' });
+    expect(await policyOf(channelId)).toBe('ephemeral');
+    await staff.api.channels.update({ channelId, historyPolicy: 'shared' });
+    expect(await policyOf(channelId)).toBe('shared');
+    await staff.api.channels.update({ channelId, historyPolicy: 'ephemeral' });
+    await staff.api.channels.update({ channelId, historyPolicy: 'since_join' });
+    expect(await policyOf(channelId)).toBe('since_join');
+    const brief = { communityId, groupId, name: 'brief', historyPolicy: 'ephemeral' } as const;
+    expect((await staff.api.channels.create(brief)).historyPolicy).toBe('ephemeral');
   });
 
   it('are deleted with their log; sockets leave before it is told', async () => {

@@ -1,5 +1,6 @@
 // One conversation as its screen needs it: its name, who reads it, what one may do in it, and the verbs: say, edit,
 // react, delete. Everything that is sent goes through the outbox.
+import { failureOf } from '#client/api/errors.ts';
 import type { Content, Draft } from '#client/crypto/protocol.ts';
 import { shieldOf } from '#client/features/verification/shield.ts';
 import { normalizeEmoji } from '#client/lib/emoji.ts';
@@ -10,14 +11,14 @@ import type { ChannelLog } from '#client/sync/channel-log.svelte.ts';
 import type { MessageRow } from '#client/sync/message-row.ts';
 import type { Workspace } from '#client/sync/workspace.svelte.ts';
 import { notify } from '#client/ui/toast.ts';
-import type { ChannelSummary } from '#shared/channels.ts';
+import type { ChannelSummary, HistoryPolicy } from '#shared/channels.ts';
 import type { CommunityStructure } from '#shared/communities.ts';
 import type { AccountId, ChannelId, EventId } from '#shared/ids.ts';
 import type { EventClass } from '#shared/messages.ts';
 import { decide, type Action, type Decision } from '#shared/permissions.ts';
 import type { Profile } from '#shared/users.ts';
 import { factsAt } from './facts.ts';
-import { refusalWords } from './failure-words.ts';
+import { failureWords, refusalWords } from './failure-words.ts';
 import type { Mentionable } from './mentions.ts';
 
 export class Conversation {
@@ -56,9 +57,19 @@ export class Conversation {
     return other ? (this.workspace.people.profile(other.accountId) ?? other) : null;
   }
 
-  /** Whether people who join later read what was written before. */
-  get sharesHistory(): boolean {
-    return this.channel?.historyPolicy === 'shared';
+  /** How long, and for whom, what is written is kept. */
+  get historyPolicy(): HistoryPolicy {
+    return this.channel?.historyPolicy ?? 'since_join';
+  }
+
+  /** Keeps what is written from now on like this. Why not, in words; null when done. */
+  async keepHistory(historyPolicy: HistoryPolicy): Promise<string | null> {
+    try {
+      await this.workspace.api.channels.update.mutate({ channelId: this.channelId, historyPolicy });
+      return null;
+    } catch (error) {
+      return failureWords(failureOf(error));
+    }
   }
 
   get name(): string {

@@ -116,5 +116,5 @@ function opened(result: DecryptResult | undefined): Record<string, unknown> {
   if (!result) return { status: 'unread' };
   const { status } = result;
   if (status === 'decrypted') return { status, content: result.content };
-  return status === 'redacted' ? { status } : { status, reason: result.reason };
+  return status === 'redacted' || status === 'gone' ? { status } : { status, reason: result.reason };
 }

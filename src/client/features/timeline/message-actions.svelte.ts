@@ -55,9 +55,12 @@ export class MessageActions {
 
   mayEdit(item: MessageItem): boolean {
     const isAuthor = item.accountId === this.#conversation.me;
+    // A change would be gone after a day and the older words be back: what stays is not changed by what goes.
+    const wouldRevert = this.#conversation.historyPolicy === 'ephemeral';
     return (
       item.row?.status === 'shown' &&
       item.row.text !== null &&
+      (item.row.isFading || !wouldRevert) &&
       this.#conversation.may('message.edit', { isAuthor }).ok
     );
   }

@@ -94,6 +94,8 @@ function rowContent(row: MessageRow, conversation: Conversation): MessageContent
       const ask = { label: t('locked.askAgain'), run: () => void conversation.askForKeys() };
       return { ...view, actions: [ask] };
     }
+    case 'gone':
+      return { kind: 'deleted', text: t('history.gone', { n: 1 }) };
     case 'failed':
       return failedView(row.reason, row.withheld, name);
     case 'shown':

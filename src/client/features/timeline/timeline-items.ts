@@ -4,7 +4,7 @@
 import type { Draft } from '#client/crypto/protocol.ts';
 import { isSameDay } from '#client/lib/format.ts';
 import type { MessageRow } from '#client/sync/message-row.ts';
-import type { ReaderNotice } from '#client/sync/reader-notices.ts';
+import type { Notice } from '#client/sync/reader-notices.ts';
 import type { AccountId, EventId } from '#shared/ids.ts';
 
 const GROUP_MS = 5 * 60_000;
@@ -36,8 +36,9 @@ export type TimelineItem =
   | { readonly kind: 'older'; readonly key: 'older' }
   | { readonly kind: 'day'; readonly key: string; readonly at: number }
   | { readonly kind: 'unread'; readonly key: 'unread'; readonly at: number }
-  | { readonly kind: 'before'; readonly key: string; readonly count: number }
-  | { readonly kind: 'notice'; readonly key: string; readonly notice: ReaderNotice };
+  /** A run of messages from before this device, or of ones that were kept for a day. */
+  | { readonly kind: 'before' | 'gone'; readonly key: string; readonly count: number }
+  | { readonly kind: 'notice'; readonly key: string; readonly notice: Notice };
 
 export interface TimelineInput {
   readonly rows: readonly MessageRow[];
@@ -45,13 +46,17 @@ export interface TimelineInput {
   /** The newest page is here, so what stands above its first message is known. */
   readonly isReady: boolean;
   readonly outgoing: readonly Draft[];
-  readonly notices: readonly ReaderNotice[];
+  readonly notices: readonly Notice[];
   readonly me: AccountId | null;
   /** Messages after this ordinal are new; null for no line. */
   readonly unreadAfter: number | null;
 }
 
-const isBefore = (row: MessageRow): boolean => row.status === 'failed' && row.reason === 'before_device';
+/** Rows that stand for no content are told as one line a run. */
+function runOf(row: MessageRow): 'before' | 'gone' | null {
+  if (row.status === 'gone') return 'gone';
+  return row.status === 'failed' && row.reason === 'before_device' ? 'before' : null;
+}
 
 /** Changes on their way, by the message they change. */
 function pendingByTarget(outgoing: readonly Draft[]): Map<EventId, Pending> {
@@ -82,7 +87,8 @@ function isSameMessage(a: MessageItem, b: MessageItem): boolean {
 
 function isSame(a: TimelineItem, b: TimelineItem): boolean {
   if (a.kind === 'message' && b.kind === 'message') return isSameMessage(a, b);
-  if (a.kind === 'before' && b.kind === 'before') return a.count === b.count;
+  if ((a.kind === 'before' && b.kind === 'before') || (a.kind === 'gone' && b.kind === 'gone'))
+    return a.count === b.count;
   if (a.kind === 'notice' && b.kind === 'notice') return a.notice === b.notice;
   if (a.kind === 'unread' && b.kind === 'unread') return a.at === b.at;
   return a.kind === b.kind;
@@ -93,9 +99,9 @@ class Builder {
   readonly items: TimelineItem[] = [];
   readonly #input: TimelineInput;
   readonly #pending: Map<EventId, Pending>;
-  readonly #notices: ReaderNotice[];
+  readonly #notices: Notice[];
   #lastAt: number | null = null;
-  #before: { lastKey: string; count: number } | null = null;
+  #run: { kind: 'before' | 'gone'; lastKey: string; count: number } | null = null;
   #hasLine = false;
   readonly #days = new Set<number>();
 
@@ -111,7 +117,7 @@ class Builder {
     // Not before it has something to show: the list forgets items without height.
     else if (isReady) this.items.push({ kind: 'start', key: 'start' });
     for (const row of rows) this.#row(row);
-    this.#endBefore();
+    this.#endRun();
     const shown = new Set(rows.map((row) => row.eventId));
     this.#noticesUpTo(Number.MAX_SAFE_INTEGER);
     for (const draft of outgoing)
@@ -121,11 +127,12 @@ class Builder {
 
   #row(row: MessageRow): void {
     this.#noticesUpTo(row.seq - 1);
-    if (isBefore(row)) {
-      this.#before = { lastKey: row.eventId, count: (this.#before?.count ?? 0) + 1 };
+    const kind = runOf(row);
+    if (this.#run && this.#run.kind !== kind) this.#endRun();
+    if (kind) {
+      this.#run = { kind, lastKey: row.eventId, count: (this.#run?.count ?? 0) + 1 };
       return;
     }
-    this.#endBefore();
     this.#day(row.createdAt);
     this.#unread(row);
     this.#message({ row, draft: null, accountId: row.accountId, at: row.createdAt, eventId: row.eventId });
@@ -147,11 +154,11 @@ class Builder {
   }
 
   /** Keyed by its last message: loading older ones above keeps the row. */
-  #endBefore(): void {
-    if (!this.#before) return;
-    const { lastKey, count } = this.#before;
-    this.items.push({ kind: 'before', key: `before-${lastKey}`, count });
-    this.#before = null;
+  #endRun(): void {
+    if (!this.#run) return;
+    const { kind, lastKey, count } = this.#run;
+    this.items.push({ kind, key: `${kind}-${lastKey}`, count });
+    this.#run = null;
   }
 
   #day(at: number): void {
@@ -174,10 +181,11 @@ class Builder {
 
   #noticesUpTo(seq: number): void {
     while (this.#notices[0] !== undefined && this.#notices[0].afterSeq <= seq) {
-      const notice = this.#notices.shift() as ReaderNotice;
-      this.#endBefore();
+      const notice = this.#notices.shift() as Notice;
+      this.#endRun();
       this.#day(notice.at);
-      const key = `notice-${notice.kind}-${notice.accountId}-${notice.afterSeq}-${notice.at}`;
+      const what = notice.kind === 'policy' ? notice.to : notice.accountId;
+      const key = `notice-${notice.kind}-${what}-${notice.afterSeq}-${notice.at}`;
       this.items.push({ kind: 'notice', key, notice });
     }
   }
@@ -189,7 +197,8 @@ export interface TimelineView {
   readonly prepended: boolean;
 }
 
-const isContent = (item: TimelineItem): boolean => item.kind === 'message' || item.kind === 'before';
+const isContent = ({ kind }: TimelineItem): boolean =>
+  kind === 'message' || kind === 'before' || kind === 'gone';
 
 /** Messages came in above what was the first one. Lines that come and go there do not count. */
 function isPrepended(previous: readonly TimelineItem[], items: readonly TimelineItem[]): boolean {

@@ -54,7 +54,7 @@ export class Timeline {
   }
 
   get isEmpty(): boolean {
-    return !this.items.some((item) => item.kind === 'message' || item.kind === 'before');
+    return !this.items.some(({ kind }) => kind === 'message' || kind === 'before' || kind === 'gone');
   }
 
   #next(): TimelineView {
@@ -64,7 +64,7 @@ export class Timeline {
       hasOlder: log.hasOlder,
       isReady: log.status === 'ready',
       outgoing,
-      notices: workspace.notices.get(channelId) ?? [],
+      notices: workspace.notices.get(channelId),
       me,
       unreadAfter: this.#unreadAfter,
     });

@@ -84,7 +84,7 @@ export const enChat = {
   'chat.imageAsText': 'image: {text}',
   'chat.unknownPerson': 'someone',
 
-  'history.legend': 'People who join later',
+  'history.legend': 'What people who join later read, and for how long',
   'history.sinceJoin': 'Read from when they joined',
   'history.sinceJoinChoice': 'What was written before stays with those who were here.',
   'history.shared': 'Read what was written before',
@@ -92,6 +92,25 @@ export const enChat = {
   'history.sinceJoinStart':
     'Everyone reads from when they joined; what was written before stays with those who were here.',
   'history.sharedStart': 'People who join later can read what was written before.',
+  'history.ephemeral': 'Nothing for longer than 24 hours',
+  'history.ephemeralChoice':
+    'A day after it was sent, every message is deleted from everybody’s devices and from the server. It is never backed up or handed on. A copy or a screenshot somebody made stays with them.',
+  'history.ephemeralStart':
+    'Messages are kept for 24 hours in this channel, then they are gone for everybody.',
+  'history.ephemeralReaders': 'What is written here is gone for everybody after 24 hours.',
+  'history.ephemeralMark': 'Kept for 24 hours',
+  'history.gone': {
+    one: 'A message is gone: messages were kept for 24 hours in this channel.',
+    other: '{n} messages are gone: messages were kept for 24 hours in this channel.',
+  },
+  'history.settings': 'Channel history',
+  'history.settingsText':
+    'A change holds for what is written from now on. What was written before stays as it was promised then.',
+  'history.save': 'Use from now on',
+  'history.nowEphemeral': 'From here on, messages are kept for 24 hours and then deleted for everybody.',
+  'history.nowShared': 'From here on, messages stay, and people who join later can read them.',
+  'history.nowSinceJoin':
+    'From here on, messages stay, and people who join later read from when they joined.',
   'history.sinceJoinReaders': 'People who join later read from when they joined.',
   'history.sharedReaders': 'People who join later can read what was written before.',
 

@@ -66,7 +66,7 @@ export interface ChannelRow {
 }
 export const channelColumns = `c.id AS "channelId", c."communityId", c."groupId", c.kind, c.name, c.topic, c.position,
   c."isReadOnly", c."archivedAt" IS NOT NULL AS "isArchived", c."slowModeMs",
-  CASE WHEN c."historySharedAt" IS NOT NULL AND c."historySharedUntil" IS NULL THEN 'shared' ELSE 'since_join' END
+  CASE WHEN c."isEphemeral" THEN 'ephemeral' WHEN c."historySharedAt" IS NOT NULL AND c."historySharedUntil" IS NULL THEN 'shared' ELSE 'since_join' END
     AS "historyPolicy",
   c.epoch, c."createdAt", c.audience`;
 

@@ -76,6 +76,7 @@ async function insertChannel(tx: Tx, deps: Deps, input: NewChannel): Promise<Cha
       audience: 'restricted',
       createdAt,
       historySharedAt: historyPolicy === 'shared' ? createdAt : null,
+      isEphemeral: historyPolicy === 'ephemeral',
     },
   });
   return channelId;
@@ -136,6 +137,8 @@ async function setHistoryPolicy(
   to: { readonly channelId: ChannelId; readonly historyPolicy: HistoryPolicy },
 ): Promise<void> {
   const now = new Date(deps.clock.now());
+  const isEphemeral = to.historyPolicy === 'ephemeral';
+  await tx.prisma.channel.update({ where: { id: to.channelId }, data: { isEphemeral } });
   const shared = { historySharedAt: { not: null }, historySharedUntil: null };
   if (to.historyPolicy === 'shared') {
     const data = { historySharedAt: now, historySharedUntil: null };

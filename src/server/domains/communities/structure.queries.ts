@@ -35,7 +35,7 @@ SELECT k.id AS "communityId", k.version, k.name, k.description, k."ownerId", k."
     `'channelId', s.id, 'communityId', s."communityId", 'groupId', s."groupId", 'kind', s.kind, 'name', s.name,
      'topic', s.topic, 'position', s.position, 'isReadOnly', s."isReadOnly", 'isArchived', s."archivedAt" IS NOT NULL,
      'slowModeMs', s."slowModeMs", 'epoch', s.epoch,
-     'historyPolicy', CASE WHEN s."historySharedAt" IS NOT NULL AND s."historySharedUntil" IS NULL
+     'historyPolicy', CASE WHEN s."isEphemeral" THEN 'ephemeral' WHEN s."historySharedAt" IS NOT NULL AND s."historySharedUntil" IS NULL
        THEN 'shared' ELSE 'since_join' END,
      'createdAt', (extract(epoch FROM s."createdAt") * 1000)::bigint`,
     `SELECT c.*, c.position AS o1, c.id AS o2 FROM "Channel" c

@@ -16,6 +16,8 @@ export interface SendRow {
   readonly iter: number | null;
   readonly linkHash: Uint8Array | null;
   readonly commitment: Uint8Array;
+  /** How long the payload is kept, as signed in the envelope; null: as long as the channel. */
+  readonly ttlSeconds?: number | null;
   /** Holds manageMessages here: may redact others, is exempt from slow mode. */
   readonly isModerator: boolean;
   /** The community's version the send was allowed at, when that was remembered from an earlier send; else null. */
@@ -95,6 +97,7 @@ export const columns: readonly (readonly [name: string, type: string, pick: (pla
     ['iter', 'int4', ({ row }) => row.iter],
     ['link', 'bytea', ({ row }) => row.linkHash],
     ['commitment', 'bytea', ({ row }) => row.commitment],
+    ['ttl', 'int4', ({ row }) => row.ttlSeconds ?? null],
     ['moderator', 'bool', ({ row }) => row.isModerator],
     ['allowed', 'int4', ({ row }) => row.allowedAt ?? null],
     ['expected', 'int4', ({ row }) => row.devicesVersion],

@@ -112,9 +112,10 @@ const headOfEach = `SELECT channel, max(seq) AS seq, max(ordinal) AS ordinal, ma
 const storedOf = (shape: Shape): string => `
   events AS (
     INSERT INTO "ChannelEvent" ("channelId", seq, "eventId", class, ordinal, "senderAccountId", "senderDeviceId",
-      "refId", epoch, envelope, "envelopeHash", "chainId", iter, "linkHash", commitment, "createdAt")
+      "refId", epoch, envelope, "envelopeHash", "chainId", iter, "linkHash", commitment, "createdAt", "expiresAt")
     SELECT a.channel, a.seq, a.event, a.class, a.ordinal, a.account, a.device, a.ref, a.epoch, a.envelope, a.hash,
-      a.chain, a.iter, a.link, a.commitment, a.at
+      a.chain, a.iter, a.link, a.commitment, a.at,
+      a.at + a.ttl * interval '1 second'
     FROM accepted a
   ),
   heads AS (

@@ -39,6 +39,10 @@ const uuid = (bytes: Uint8Array): string =>
     .toString('hex')
     .replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 
+/** Messages are kept as long as their channel, or for a day where their sender's chain says so (protocol P13). */
+const isLifetime = ({ ttlSeconds, mode }: Header): boolean =>
+  ttlSeconds === undefined || (ttlSeconds * 1000 === limits.ephemeralMs && mode === 'group');
+
 /** Strictly decoded envelope of a kind this server accepts; anything else is `bad_proof`. */
 function readEnvelope(bytes: Uint8Array): Header & { readonly class: EventClass } {
   const refuse = (): AppError => new AppError({ code: 'bad_proof', what: 'envelope' });
@@ -49,8 +53,7 @@ function readEnvelope(bytes: Uint8Array): Header & { readonly class: EventClass 
     throw refuse();
   }
   const known = eventClasses.find((name) => name === header.class);
-  const isForLater =
-    header.threadRoot !== undefined || header.ttlSeconds !== undefined || header.blobIds.length > 0;
+  const isForLater = header.threadRoot !== undefined || header.blobIds.length > 0 || !isLifetime(header);
   if (!known || isForLater || (header.mode !== 'dm' && header.mode !== 'group')) throw refuse();
   return { ...header, class: known };
 }
@@ -175,6 +178,7 @@ function rowOf(actor: DeviceActor, sending: Sending): Omit<SendRow, keyof Permis
     iter: header.chain?.iter ?? null,
     linkHash: header.chain?.link ?? null,
     commitment: header.commit,
+    ttlSeconds: header.ttlSeconds ?? null,
     chainCert: readCert(input.chainCert, header, actor),
     mentions: [...new Set(input.notify?.accountIds ?? [])],
     packets: input.packets.map((p) => ({ ...p, bytes: fromBase64Url(p.bytes) })),
