@@ -1,5 +1,6 @@
 // Shows one sample page of the component gallery: ?page=<name>&mode=light|dark. Never part of the product bundle.
 import { mount } from 'svelte';
+import '#client/lib/messages/app-texts.ts';
 import '#client/styles/app.css';
 import Gallery from './Gallery.svelte';
 

@@ -1,5 +1,6 @@
 // Typed message table: a missing key or parameter is a type error. Plurals follow Intl.PluralRules on parameter `n`.
-import { en } from './messages/en.ts';
+import { enEntry } from './messages/en-entry.ts';
+import type { en } from './messages/en.ts';
 
 type Table = typeof en;
 /** Every key of the message table, e.g. `chat.send`. */
@@ -27,8 +28,17 @@ const numbers = new Intl.NumberFormat('en-GB');
 
 type Values = Readonly<Record<string, string | number>>;
 
+type Texts = Partial<Record<MessageKey, string | Readonly<Record<string, string>>>>;
+/** What is loaded of the table: the words of the app come with it (messages/app-texts.ts). */
+const texts: Texts = { ...enEntry };
+
+/** More of the table. */
+export function addTexts(more: Texts): void {
+  Object.assign(texts, more);
+}
+
 function pattern(key: MessageKey, values: Values): string {
-  const entry: string | Readonly<Record<string, string>> = en[key];
+  const entry = texts[key] ?? key;
   if (typeof entry === 'string') return entry;
   return entry[plurals.select(Number(values['n'] ?? 0))] ?? entry['other'] ?? '';
 }

@@ -26,7 +26,8 @@ const violations: string[] = [];
 beforeAll(async () => {
   const bundle = await build({
     stdin: {
-      contents: "import * as markdown from '#client/lib/markdown.ts'; globalThis.markdown = markdown;",
+      contents: `import '#client/lib/messages/app-texts.ts';
+        import * as markdown from '#client/lib/markdown.ts'; globalThis.markdown = markdown;`,
       resolveDir: fileURLToPath(new URL('.', import.meta.url)),
     },
     bundle: true,

@@ -25,8 +25,14 @@ export interface Registration {
 
 const ACCOUNT_KEY = 'chatalot.account';
 
-/** The sync engine is a script of its own: who is signed out need not wait for it. */
-const loadSync = () => import('#client/sync/workspace.svelte.ts');
+/** The sync engine and the words of the app are scripts of their own: who is signed out need not wait for them. */
+const loadSync = async () => {
+  const [sync] = await Promise.all([
+    import('#client/sync/workspace.svelte.ts'),
+    import('#client/lib/messages/app-texts.ts'),
+  ]);
+  return sync;
+};
 
 export class Session {
   readonly #crypto: CryptoClient;

@@ -156,12 +156,6 @@ export const enChat = {
   'secure.look': 'Look at it',
   'secure.sendStopped': 'Nothing was sent: {name}’s keys don’t match what this device knows.',
 
-  'failed.keysUnavailable': 'the keys of this conversation can’t be fetched right now.',
-  'failed.keysInvalid': 'their keys don’t fit together, so nothing was sent.',
-  'failed.identityChanged': 'someone’s identity changed. Look at it first, then try again.',
-  'failed.notEncrypted': 'this browser couldn’t encrypt it.',
-  'failed.gone': 'you can’t write here any more.',
-
   'emoji.pick': 'Pick an emoji',
   'emoji.search': 'Search emoji',
   'emoji.none': 'No emoji for “{query}”',

@@ -62,4 +62,10 @@ export const enErrors = {
   'forbidden.banned': 'You’re banned here.',
   'forbidden.suspended': 'This account is suspended.',
   'forbidden.not_author': 'Only the author can change it.',
+
+  'failed.keysUnavailable': 'the keys of this conversation can’t be fetched right now.',
+  'failed.keysInvalid': 'their keys don’t fit together, so nothing was sent.',
+  'failed.identityChanged': 'someone’s identity changed. Look at it first, then try again.',
+  'failed.notEncrypted': 'this browser couldn’t encrypt it.',
+  'failed.gone': 'you can’t write here any more.',
 } as const;

@@ -136,4 +136,10 @@ export const enSession = {
   'invite.newHere': 'New here?',
   'invite.loggedInAs': 'You’re logged in as {name}.',
   'invite.joiningAs': 'Invited by {name}',
+  'invite.pinned': 'The link names {name}, and it’s really theirs.',
+  'invite.mismatchTitle': 'This link doesn’t fit',
+  'invite.mismatchText':
+    'It was made by someone other than the {name} this server shows. Don’t join by it. Ask whoever sent it for a new link, and say what you saw here.',
+  'invite.mismatchGone':
+    'Whoever made it isn’t shown by this server any more, so it can’t be checked. Ask for a new link.',
 } as const;
