@@ -5,9 +5,9 @@ import { CommitQueue } from '../../platform/commit-queue.ts';
 import type { Database } from '../../platform/db.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { Metrics } from '../../platform/metrics.ts';
+import type { Audience } from '#shared/events.ts';
 import type { ChannelId, CommunityId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
-import type { LivePublisher } from '../../deps.ts';
 import { SendGrants } from './send-grants.ts';
 import { runSendStatement, type SendRow, type SendVerdict } from './send-statement.ts';
 
@@ -70,7 +70,8 @@ export function createSendQueue(deps: {
   log: Logger;
   clock: Clock;
   metrics: Metrics;
-  live: Pick<LivePublisher, 'listeners'>;
+  /** Who hears of it at once, in numbers. */
+  live: { listeners(audience: Audience): number };
 }): SendQueue {
   // The embedded database runs one statement at a time: a second lane would only halve the batches.
   const lanes = deps.db.kind === 'pglite' ? 1 : 2;
