@@ -12,27 +12,46 @@ export interface LeaseClaim {
 }
 
 export interface LeaseCalls {
-  /** Moves on to a new epoch; durable before it is answered, so that a crash right after is no other state. */
+  /**
+   * Moves on to a new epoch; durable before it is answered, so that a crash right after is no other state. One the server
+   * has not confirmed is answered again: being without it for long must not push out the epoch it knows.
+   */
   nextLease(): Promise<LeaseClaim>;
   /** The epoch this device is at; null before the first. */
   lease(): Promise<LeaseClaim | null>;
+  /** The server knows this epoch. */
+  leaseHeld(input: { epoch: string }): Promise<void>;
 }
 
-const claimOf = (epochs: readonly string[]): LeaseClaim | null => {
-  const epoch = epochs.at(-1);
-  return epoch === undefined ? null : { epoch, history: epochs.slice(0, -1) };
-};
+interface LeaseRecord {
+  /** Newest last. */
+  readonly epochs: readonly string[];
+  readonly isHeld: boolean;
+}
+
+function claimOf(record: LeaseRecord | undefined): LeaseClaim | null {
+  const epoch = record?.epochs.at(-1);
+  return record && epoch !== undefined ? { epoch, history: record.epochs.slice(0, -1) } : null;
+}
 
 export function leaseCalls(core: EngineCore): LeaseCalls {
   return {
     nextLease: () =>
       core.run(async (unit) => {
-        const known = (await unit.get<readonly string[]>(keys.lease)) ?? [];
+        const record = await unit.get<LeaseRecord>(keys.lease);
+        const current = claimOf(record);
+        if (current && !record?.isHeld) return current;
         const epoch = toBase64Url(core.rng.bytes(LEASE_EPOCH_BYTES));
-        const history = known.slice(-LEASE_HISTORY);
-        unit.put(keys.lease, [...history, epoch]);
+        const history = (record?.epochs ?? []).slice(-LEASE_HISTORY);
+        unit.put(keys.lease, { epochs: [...history, epoch], isHeld: false } satisfies LeaseRecord);
         return { epoch, history };
       }),
-    lease: () => core.run(async (unit) => claimOf((await unit.get<readonly string[]>(keys.lease)) ?? [])),
+    lease: () => core.run(async (unit) => claimOf(await unit.get<LeaseRecord>(keys.lease))),
+    leaseHeld: ({ epoch }) =>
+      core.run(async (unit) => {
+        const record = await unit.get<LeaseRecord>(keys.lease);
+        if (!record || record.isHeld || record.epochs.at(-1) !== epoch) return;
+        unit.put(keys.lease, { ...record, isHeld: true } satisfies LeaseRecord);
+      }),
   };
 }
