@@ -8,7 +8,7 @@ import { EngineCore, type EngineOptions } from './engine-core.ts';
 import { fadeDue } from './fading.ts';
 import { Identities } from './identities.ts';
 import { KeyRequests } from './key-requests.ts';
-import { leaseCalls } from './lease-calls.ts';
+import { leaseCalls } from './lease-epochs.ts';
 import { Linking } from './linking.ts';
 import { PairwiseLink } from './pairwise-link.ts';
 import { policyCalls } from './policies.ts';

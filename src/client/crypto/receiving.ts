@@ -216,7 +216,7 @@ export class Receiving {
       case 'dm-key':
         return keepMessageKeys(unit, [acceptDmKey(opening.result.packet)], this.#waiting);
       case 'dm-keys':
-        await noteAnswer(unit, senderOf(opening), opening.seq);
+        if (!(await noteAnswer(unit, senderOf(opening), opening))) return done;
         return keepMessageKeys(unit, acceptDmKeys(opening.result.packet), this.#waiting);
       case 'resend':
         return { repair: await noteRequest(unit, senderOf(opening), opening.now) };

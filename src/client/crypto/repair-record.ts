@@ -6,8 +6,10 @@ export interface RepairRecord {
   readonly device: DeviceRef;
   /** A failure the peer has not been asked about. */
   readonly wanted: ResendRequest | null;
-  /** When the peer was asked, ms. */
+  /** When the peer was asked within the last hour, ms. */
   readonly asked: readonly number[];
+  /** When it was asked last; 0: never. */
+  readonly askedAt: number;
   /** Mailbox position of the peer's last answer: what failed before it is answered. */
   readonly answeredAtSeq: number;
   /** When the peer's requests were answered, ms. */
@@ -30,6 +32,7 @@ export const newRepair = (device: DeviceRef): RepairRecord => ({
   device,
   wanted: null,
   asked: [],
+  askedAt: 0,
   answeredAtSeq: 0,
   answers: [],
   answerAt: null,

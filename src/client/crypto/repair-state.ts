@@ -108,11 +108,20 @@ export async function askForMissing(
   return isAny;
 }
 
-/** The peer answered: nothing of what came before it is asked for any more. */
-export async function noteAnswer(unit: UnitOfWork, of: RepairPeer, seq: number): Promise<void> {
+/**
+ * The peer answers: nothing of what came before it is asked for any more. False when it was not asked in the last 14 days:
+ * nobody else's keys are taken in by the dozen.
+ */
+export async function noteAnswer(
+  unit: UnitOfWork,
+  of: RepairPeer,
+  { seq, now }: { seq: number; now: number },
+): Promise<boolean> {
   const { key, record } = await repairOf(unit, of);
+  if (now - record.askedAt >= RESEND_WINDOW_MS) return false;
   const answeredAtSeq = Math.max(record.answeredAtSeq, seq);
   unit.put(key, { ...record, wanted: null, isWedged: false, answeredAtSeq } satisfies RepairRecord);
+  return true;
 }
 
 /**

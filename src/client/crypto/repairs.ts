@@ -33,12 +33,27 @@ interface Task {
 class Due {
   readonly packets: OutgoingPacket[] = [];
   readonly bundles = new Map<string, DeviceRef>();
-  readonly requested = new Set<ChannelId>();
   nextAt: number | null = null;
 
   later(at: number): void {
     this.nextAt = Math.min(at, this.nextAt ?? at);
   }
+}
+
+/** Nothing is done about this device; what it signed is remembered while it could be repeated. */
+function rest(
+  unit: UnitOfWork,
+  { key, record, now }: { key: string; record: RepairRecord; now: number },
+): void {
+  if (now - record.seenAt >= RESEND_WINDOW_MS) unit.remove(key);
+  else if (record.wanted ?? record.answerAt ?? record.isWedged)
+    unit.put(key, { ...record, wanted: null, answerAt: null, isWedged: false } satisfies RepairRecord);
+}
+
+/** Channels in which somebody waits for an answer, also since before a crash. */
+async function requestedIn(unit: UnitOfWork): Promise<ChannelId[]> {
+  const requests = [...(await unit.list<RequestRecord>(keys.requestsAll)).values()];
+  return [...new Set(requests.map(({ request }) => bytesToUuid(request.channelId) as ChannelId))];
 }
 
 export class Repairs implements RepairCalls {
@@ -52,7 +67,7 @@ export class Repairs implements RepairCalls {
     return this.#core.run(async (unit, own) => {
       const due = new Due();
       const unsent = await unit.get<readonly OutgoingPacket[]>(keys.repairing);
-      if (unsent) return { packets: unsent, bundles: [], requested: [], nextAt: now };
+      if (unsent) return { packets: unsent, bundles: [], requested: await requestedIn(unit), nextAt: now };
       await pruneSentKeys(unit, now);
       for (const [key, record] of await unit.list<RepairRecord>(keys.repairs)) {
         const { accountId, deviceId } = record.device;
@@ -60,7 +75,7 @@ export class Repairs implements RepairCalls {
         const target = peer && targetOf(peer.log, accountId, uuidToBytes(deviceId));
         // Revoked, or another identity's: nobody to ask, nobody to answer.
         if (!peer || !target || keys.repair(target.address) !== key) {
-          if (!peer || now - record.seenAt > RESEND_WINDOW_MS) unit.remove(key);
+          rest(unit, { key, record, now });
           continue;
         }
         const task = { key, target, peer, now, due };
@@ -69,8 +84,8 @@ export class Repairs implements RepairCalls {
         if (asked !== record) unit.put(key, asked);
       }
       if (due.packets.length > 0) unit.put(keys.repairing, due.packets);
-      const { packets, bundles, requested, nextAt } = due;
-      return { packets, bundles: [...bundles.values()], requested: [...requested], nextAt };
+      const { packets, bundles, nextAt } = due;
+      return { packets, bundles: [...bundles.values()], requested: await requestedIn(unit), nextAt };
     });
   }
 
@@ -127,7 +142,7 @@ export class Repairs implements RepairCalls {
     }
     // Sessions for an answer may be on their way.
     const opening = record.answerAt === null ? null : record.opening;
-    return { ...record, wanted: null, opening, asked: [...withinHour(record.asked, now), now] };
+    return { ...record, wanted: null, opening, asked: [...withinHour(record.asked, now), now], askedAt: now };
   }
 
   /** Answers where the device asked: first a session it has for sure, then what it was sent before. */
@@ -153,14 +168,17 @@ export class Repairs implements RepairCalls {
     for (const payload of await sentAgain(unit, own, { target, now }))
       due.packets.push(await packetFor(unit, own, { target, payload, clock }));
     await this.#requestOwnChains(unit, task);
-    return { ...record, answerAt: null, isOpened: false, answers: [...withinHour(record.answers, now), now] };
+    const answers = [...withinHour(record.answers, now), now];
+    // Answered at last; where this side waits for something too, it is still stuck.
+    const isWedged = record.isWedged && record.wanted !== null;
+    return { ...record, answerAt: null, isOpened: false, answers, isWedged };
   }
 
   /**
    * Every own chain the device was given is as good as asked for, from where it was given: the answer to that asks again
    * whether it may still read the channel (`answerKeyRequest`).
    */
-  async #requestOwnChains(unit: UnitOfWork, { target, now, due }: Task): Promise<void> {
+  async #requestOwnChains(unit: UnitOfWork, { target, now }: Task): Promise<void> {
     const { accountId, address, deviceId, log } = target;
     const current = await unit.list<OwnChainRecord>(keys.ownChainsAll);
     const old = await unit.list<OwnChainRecord>(keys.oldChainsAll);
@@ -173,7 +191,6 @@ export class Repairs implements RepairCalls {
       const peer = { aid: log.aid, deviceId };
       const key = keys.request(channelId, chainId, peer);
       const request = { kind: 'key-request', channelId: chain.channelId, chainId, iter } as const;
-      due.requested.add(channelId);
       // What it asked for itself may begin earlier.
       if (await unit.get<RequestRecord>(key)) continue;
       unit.put(key, { request, peer, peerAccountId: accountId } satisfies RequestRecord);

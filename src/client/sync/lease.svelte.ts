@@ -16,6 +16,8 @@ export interface LeaseOptions {
 }
 
 const SETTLE_MORE_MS = 1000;
+/** After the server could not be asked. */
+const RETRY_MS = 5000;
 
 export class Lease {
   readonly #options: LeaseOptions;
@@ -60,7 +62,7 @@ export class Lease {
     try {
       return claim === null || (await this.#claim(claim));
     } catch (error) {
-      if (isNew) this.#isDue = true;
+      this.#later(RETRY_MS);
       throw error;
     }
   }
@@ -85,13 +87,18 @@ export class Lease {
     clearTimeout(this.#retry);
   }
 
+  #later(afterMs: number): void {
+    clearTimeout(this.#retry);
+    if (!this.#isClosed) this.#retry = setTimeout(this.#options.onAgain, afterMs);
+  }
+
   async #claim({ epoch, history }: LeaseClaim): Promise<boolean> {
     const { state } = await this.#options.api().devices.lease.mutate({ epoch, history: [...history] });
+    if (state === 'held') await this.#options.crypto.leaseHeld({ epoch });
     if (state === 'copied') this.copied();
     if (state === 'doubted') {
       this.#options.onDoubt();
-      clearTimeout(this.#retry);
-      this.#retry = setTimeout(this.#options.onAgain, limits.leaseSettleMs + SETTLE_MORE_MS);
+      this.#later(limits.leaseSettleMs + SETTLE_MORE_MS);
     }
     return state === 'held';
   }

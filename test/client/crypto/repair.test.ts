@@ -320,6 +320,29 @@ describe('repair of sessions', () => {
       expect(await ada.engine.wedgedDevices()).toEqual([device]);
     });
 
+    it('A49 keys nobody asked for are not taken in by the dozen', async () => {
+      const { server } = world;
+      await server.say(ada, world.direct, 'dropped');
+      server.mail.delete(ben.deviceId);
+      expect((await direct(ben)).at(-1)).toBeNull();
+      // a modified client answers what it was not asked
+      await askedByBen();
+      server.mail.delete(ada.deviceId);
+      const key = [...(await ben.store.list(`${ben.accountId}/repair/`))][0]!;
+      const record = { ...(key[1].value as object), askedAt: 0, asked: [], wanted: null };
+      await ben.store.commit({ expect: [], put: [{ key: key[0], value: record }], remove: [] });
+      const [address] = [...(await ada.store.list(`${ada.accountId}/session/`)).keys()];
+      const forced = {
+        ...(key[1].value as object),
+        device: { accountId: ben.accountId, deviceId: ben.deviceId },
+        answerAt: server.now,
+      };
+      const place = address!.replace('/session/', '/repair/');
+      await ada.store.commit({ expect: [], put: [{ key: place, value: forced }], remove: [] });
+      expect((await server.repair(ada)).map(kindOf)).toEqual([PACKET_PREKEY]);
+      expect((await direct(ben)).slice(-2)).toEqual([null, null]);
+    });
+
     it('a wedged session is mended by hand', async () => {
       const { server } = world;
       await loseSessions(ben);

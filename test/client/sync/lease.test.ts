@@ -19,7 +19,7 @@ describe('leases of devices, on a real server', () => {
     for (const person of [town.ada, ben]) await person.log(town.channelId).open();
     await write(ben, town.channelId, text('hello'));
     await eventually(() => expect(textsIn(town.ada, town.channelId)).toEqual(['hello']));
-  }, 60_000);
+  }, 120_000);
   afterAll(() => town.stop());
 
   const epochs = async (workspace: Workspace) => (await workspace.crypto.lease())!;
@@ -44,7 +44,7 @@ describe('leases of devices, on a real server', () => {
     await eventually(() => expect(textsIn(town.ada, town.channelId).at(-1)).toBe('two tabs'));
     expect([ben.lease.isCopied, second.workspace!.lease.isCopied]).toEqual([false, false]);
     second.workspace!.close();
-  }, 60_000);
+  }, 120_000);
 
   it('A47 a copied profile: both stop, nothing is lost, a fresh device goes on', async () => {
     const copy = await town.copiedBrowser('ben', home.snapshot());
@@ -75,7 +75,7 @@ describe('leases of devices, on a real server', () => {
     expect(fresh.lease.isCopied).toBe(false);
     await write(fresh, town.channelId, text('back'));
     await eventually(() => expect(textsIn(town.ada, town.channelId).at(-1)).toBe('back'));
-  }, 60_000);
+  }, 120_000);
 
   it('A47 a restored snapshot is found when it is started', async () => {
     const browser = town.browserOf(town.ada);
@@ -90,5 +90,5 @@ describe('leases of devices, on a real server', () => {
     await restored.start();
     await eventually(() => expect(restored.workspace!.lease.isCopied).toBe(true));
     expect(restored.workspace!.keys.isLeader).toBe(false);
-  }, 60_000);
+  }, 120_000);
 });

@@ -21,7 +21,7 @@ describe('repair of sessions, on a real server', () => {
     await eventually(() => expect(textsIn(ben, dm)).toEqual(['hello']));
     await write(ben, dm, text('hi'));
     await eventually(() => expect(textsIn(town.ada, dm)).toEqual(['hello', 'hi']));
-  }, 60_000);
+  }, 120_000);
   afterAll(() => town.stop());
 
   it('heals by itself after one side lost its sessions', async () => {
