@@ -108,6 +108,18 @@ describe('lines', () => {
     const items = build({ rows: [row(1), row(2)], notices: [notice] });
     expect(kinds(items)).toEqual(['start', 'day', 'message', 'notice', 'message']);
   });
+
+  it('tells runs of messages that are gone and of ones from before this device apart, each as one line', () => {
+    const gone = (seq: number): MessageRow => {
+      const { eventId, ordinal, accountId, deviceId, createdAt } = row(seq);
+      return { eventId, seq, ordinal, accountId, deviceId, createdAt, status: 'gone' };
+    };
+    const rows = [before(1), gone(2), gone(3), row(4), gone(5)];
+    const change = { at: noon, afterSeq: 3, from: 'ephemeral', to: 'shared', kind: 'policy' } as const;
+    const items = build({ rows, notices: [change] });
+    expect(kinds(items)).toEqual(['start', 'before', 'gone', 'day', 'notice', 'message', 'gone']);
+    expect(items.flatMap((item) => ('count' in item ? [item.count] : []))).toEqual([1, 2, 1]);
+  });
 });
 
 describe('groups', () => {
