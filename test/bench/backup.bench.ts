@@ -1,35 +1,18 @@
 // Backup: bytes and time for the keys of 100,000 messages, half of them direct, and the restore of all of them into a new
 // device. The real engine over records in memory: what IndexedDB adds is not in it. See docs/benchmarks.md.
 import { performance } from 'node:perf_hooks';
-import { queueChain, queueDmKey } from '#client/crypto/backup-queue.ts';
-import { UnitOfWork } from '#client/crypto/unit-of-work.ts';
-import { sealBackupEntry, timeOrderedId, systemRng as rng } from '#crypto/index.ts';
+import { sealBackupEntry, systemRng as rng } from '#crypto/index.ts';
 import type { BackupStatus } from '#shared/backup.ts';
 import { limits } from '#shared/limits.ts';
 import { Exchange, type Person } from '#test/client/support/exchange.ts';
+import { queueKeys } from './full-backup.ts';
 import { printResult } from './result.ts';
 
 const MESSAGES = 100_000;
-const DIRECT = MESSAGES / 2;
-const PER_CHAIN = 100;
-const CHAINS = DIRECT / PER_CHAIN;
-/** Direct messages of a year, evenly: each falls into a bucket of its own neighbours. */
-const SPREAD_MS = (365 * 86_400_000) / DIRECT;
 
 const server = new Exchange();
 const ada = await server.join('ada');
-const fields = { aid: rng.bytes(32), deviceId: rng.bytes(16) };
-const unit = new UnitOfWork(ada.store, `${ada.accountId}/`);
-for (let n = 0; n < DIRECT; n++) {
-  const eventId = timeOrderedId(server.now + n * SPREAD_MS, rng);
-  const key = { eventId, contentKey: rng.bytes(32), bodyHash: rng.bytes(32), commit: rng.bytes(32) };
-  queueDmKey(unit, { sender: fields, ...key });
-}
-for (let n = 0; n < CHAINS; n++) {
-  const chain = { channelId: rng.bytes(16), owner: fields, chainId: rng.bytes(8), certHash: rng.bytes(32) };
-  await queueChain(unit, { ...chain, startIter: 0, chainKey: rng.bytes(32), historyUpTo: null });
-}
-await unit.commit();
+const { direct, chains } = await queueKeys(ada, { messages: MESSAGES, now: server.now });
 
 const entries: string[] = [];
 let status: BackupStatus = { version: 0, count: 0, manifest: null };
@@ -73,15 +56,15 @@ async function restore(device: Person): Promise<{ restoreMs: number; pages: numb
 const device = await server.addDevice(ada);
 const { restoreMs, pages, longestPageMs } = await restore(device);
 const few = sealBackupEntry(
-  { aid: fields.aid, version: 1, key: rng.bytes(32) },
+  { aid: rng.bytes(32), version: 1, key: rng.bytes(32) },
   { kind: 2, id: rng.bytes(16), payload: new Uint8Array(1 + 5 * 80) },
   rng,
 ).length;
 printResult({
   bench: 'backup',
   messages: MESSAGES,
-  direct: DIRECT,
-  chains: CHAINS,
+  direct,
+  chains,
   entries: entries.length,
   bytes,
   bytesPerMessage: Math.round((bytes / MESSAGES) * 10) / 10,

@@ -5,7 +5,7 @@ import superjson from 'superjson';
 import { WebSocket, type ClientOptions } from 'ws';
 import { createEngine } from '#client/crypto/engine.ts';
 import type { Content, ConversationRef, CryptoApi, DecryptResult } from '#client/crypto/protocol.ts';
-import { bytesToUuid, systemRng, timeOrderedId } from '#crypto/index.ts';
+import { bytesToUuid, systemRng, timeOrderedId, type Argon2id } from '#crypto/index.ts';
 import { MemoryStore } from '#crypto/memory-store.ts';
 import type { AppRouter } from '#server/router.ts';
 import type { SessionGrant } from '#shared/auth.ts';
@@ -29,6 +29,8 @@ export interface JoinOptions {
   readonly username: string;
   readonly setupToken?: string;
   readonly inviteCode?: string;
+  /** Key stretching as a browser does it, where one is to log in later. */
+  readonly argon2?: Argon2id;
 }
 
 function recordingSocket({ origin, wire }: Line): typeof globalThis.WebSocket {
@@ -133,9 +135,9 @@ export class RealPerson {
 
   /** Registers with real keys, attaches the device, publishes prekeys and opens the live subscription. */
   static async join(line: Line, options: JoinOptions): Promise<RealPerson> {
-    const { username, setupToken, inviteCode } = options;
+    const { username, setupToken, inviteCode, argon2 = quickKdf } = options;
     const store = new MemoryStore();
-    const engine = createEngine({ store, rng: systemRng, argon2: quickKdf });
+    const engine = createEngine({ store, rng: systemRng, argon2 });
     const account = await engine.prepareAccount({ password: `${username} password`, now: Date.now() });
     const { recoveryCode: _shown, ...wanted } = account;
     const signedOut = httpApi(line, () => null);

@@ -1,11 +1,13 @@
 // @vitest-environment node
 // What the model (A96) found, one small test each.
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { ChannelId } from '#shared/ids.ts';
 import { audit } from '../model/audit.ts';
 import { addByPassword, deliver, revoke } from '../model/steps.ts';
 import { beginModelTime, endModelTime } from '../model/time.ts';
 import { textOf, World, type Device } from '../model/world.ts';
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let world: World;
 let [ada, ben, cleo]: Device[] = [];
