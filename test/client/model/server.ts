@@ -320,16 +320,19 @@ export class ModelServer {
 
   #requireDmDevices(actor: Sender, channel: Channel, given: readonly DeviceRef[]): void {
     const settledBefore = this.#now() - limits.newDeviceMs;
-    const others: DeviceRef[] = [];
+    const others: (DeviceRef & { isDue: boolean })[] = [];
     for (const accountId of channel.readers)
       for (const deviceId of this.liveDevices(accountId)) {
         const { createdAt } = this.account(accountId).devices.get(deviceId)!;
-        const counts = createdAt > settledBefore || this.prekeys.has(deviceId);
-        if (counts && deviceId !== actor.deviceId) others.push({ accountId, deviceId });
+        const isDue = createdAt > settledBefore || (this.prekeys.get(deviceId)?.notAfter ?? 0) > this.#now();
+        if (deviceId !== actor.deviceId) others.push({ accountId, deviceId, isDue });
       }
     const gone = given.filter((ref) => !others.some(({ deviceId }) => deviceId === ref.deviceId));
     const missing = others.filter(
-      (ref) => !given.some(({ deviceId }) => deviceId === ref.deviceId) && !this.#isFull(ref.deviceId, actor),
+      (ref) =>
+        ref.isDue &&
+        !given.some(({ deviceId }) => deviceId === ref.deviceId) &&
+        !this.#isFull(ref.deviceId, actor),
     );
     if (missing.length + gone.length > 0) throw new AppError({ code: 'stale_devices', missing, gone });
   }

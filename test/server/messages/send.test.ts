@@ -250,6 +250,19 @@ describe('messages.send', () => {
     expect(ack.seq).toBe(1);
   });
 
+  it('nor does one whose prekeys ran out; whoever still has a session with it may go on writing to it', async () => {
+    const dm = await ada.api.dms.open({ accountId: ben.accountId });
+    const id = dm.channel.channelId;
+    const target = { accountId: ben.accountId, deviceId: ben.deviceId };
+    const notAfter = new Date(test.clock.now() - 1);
+    await db.prisma.prekeySet.updateMany({ where: { deviceId: ben.deviceId }, data: { notAfter } });
+    test.clock.advance(limits.newDeviceMs + 60_000);
+    const without = await ada.api.messages.send({ ...sealDm(ada, id), packets: [], dmDevices: [] });
+    const packets = [{ ...target, bytes: opaquePacket() }];
+    const withIt = await ada.api.messages.send({ ...sealDm(ada, id), packets, dmDevices: [target] });
+    expect(withIt.seq).toBe(without.seq + 1);
+  });
+
   it('group bodies are refused in direct conversations and the reverse', async () => {
     const dm = await ada.api.dms.open({ accountId: ben.accountId });
     const id = dm.channel.channelId;

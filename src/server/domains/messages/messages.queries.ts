@@ -117,22 +117,23 @@ export function mailboxFill(
 }
 
 /**
- * Live devices of a channel's readers that can be reached; DMs only (both accounts' devices, at most 48). A device that
- * has not published prekeys since before `settledBefore` cannot be written to: one half-registered browser must not
- * silence a conversation, while one that came a moment ago must not miss it.
+ * Live devices of a channel's readers; DMs only (both accounts' devices, at most 48). `isDue`: a message must have a
+ * packet for it. A device without prekeys that are valid at `now` can be written to only by those who have a session
+ * with it: neither a half-registered browser nor one away for months may silence a conversation, while one that came
+ * a moment ago, after `settledBefore`, must not miss it.
  */
 export function readerDevices(
   q: Queryable,
-  at: { channelId: string; ownDeviceId: string; settledBefore: Date },
-): Promise<{ accountId: string; deviceId: string; devicesVersion: number }[]> {
+  at: { channelId: string; now: Date; settledBefore: Date },
+): Promise<{ accountId: string; deviceId: string; devicesVersion: number; isDue: boolean }[]> {
   return q.query(
     'messages.reader-devices',
-    `SELECT d."accountId", d.id AS "deviceId", c."devicesVersion"
+    `SELECT d."accountId", d.id AS "deviceId", c."devicesVersion", d."createdAt" > $3::timestamptz OR EXISTS (
+       SELECT 1 FROM "PrekeySet" p WHERE p."deviceId" = d.id AND p."notAfter" > $2::timestamptz) AS "isDue"
      FROM "Channel" c JOIN channel_reader r ON r."channelId" = c.id
      JOIN "Device" d ON d."accountId" = r."accountId" AND d."revokedAt" IS NULL
-     WHERE c.id = $1::uuid AND (d.id = $2::uuid OR d."createdAt" > $3::timestamptz
-       OR EXISTS (SELECT 1 FROM "PrekeySet" p WHERE p."deviceId" = d.id))`,
-    [at.channelId, at.ownDeviceId, at.settledBefore],
+     WHERE c.id = $1::uuid`,
+    [at.channelId, at.now, at.settledBefore],
   );
 }
 

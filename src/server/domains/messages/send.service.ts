@@ -105,7 +105,7 @@ async function requireDmDevices(
 ) {
   const live = await readerDevices(deps.db, {
     channelId: at.channelId,
-    ownDeviceId: actor.deviceId,
+    now: new Date(deps.clock.now()),
     settledBefore: new Date(deps.clock.now() - limits.newDeviceMs),
   });
   const others = live.filter((d) => d.deviceId !== actor.deviceId);
@@ -113,7 +113,7 @@ async function requireDmDevices(
   const gone = at.given.filter(
     (d) => !others.some((o) => o.deviceId === d.deviceId && o.accountId === d.accountId),
   );
-  const left = others.filter((d) => !given.has(d.deviceId));
+  const left = others.filter((d) => d.isDue && !given.has(d.deviceId));
   const deviceIds = left.map((d) => d.deviceId);
   const fill =
     left.length === 0 ? [] : await mailboxFill(deps.db, { deviceIds, senderDeviceId: actor.deviceId });
