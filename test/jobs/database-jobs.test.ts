@@ -94,12 +94,12 @@ describe.runIf(source.kind === 'pglite')('upkeep of the embedded database', () =
     const run = (): Promise<number> => databaseCheckpoint.run(deps, databaseCheckpoint.batch);
     await db.query('test.checkpoint', 'CHECKPOINT');
     expect(await run()).toBe(0);
-    const fill = `INSERT INTO probe SELECT i, repeat(md5(i::text), 40) FROM generate_series(1000, 36000) AS i`;
+    const fill = `INSERT INTO probe SELECT i, repeat(md5(i::text), 40) FROM generate_series(1000000, 1035000) AS i`;
     await db.query('test.fill', fill);
     const copying = snapshotEmbedded(db, join(dataDir, 'third'));
     expect(await run()).toBe(0);
     await copying;
-    await db.query('test.fill2', fill.replace('1000, 36000', '40000, 76000'));
+    await db.query('test.fill2', fill.replace('1000000, 1035000', '2000000, 2036000'));
     expect(await run()).toBe(1);
     expect(await run()).toBe(0);
   });

@@ -150,8 +150,8 @@ export class Outbox {
   /** True when the next draft of the channel may be tried. */
   async #deliver(draft: Draft): Promise<boolean> {
     const { channelId, eventId } = draft;
-    const started = this.#options.now();
     let waitMs = 0;
+    let waitedMs = 0;
     for (let attempt = 0; attempt < TRIES && this.#mayGoOn; attempt++) {
       const step = await this.#attempt(draft);
       switch (step.kind) {
@@ -167,8 +167,10 @@ export class Outbox {
         case 'again':
           await this.#options.crypto.abandon({ channelId, eventId });
           this.#options.keys.invalidate(channelId);
-          if (step.why === 'stale_devices' && this.#options.now() - started < NEW_DEVICE_PATIENCE_MS) {
+          // By what was waited, not by the clock: a machine that slept meanwhile has shown nobody patience.
+          if (step.why === 'stale_devices' && waitedMs < NEW_DEVICE_PATIENCE_MS) {
             await wait(waitMs);
+            waitedMs += waitMs;
             waitMs = Math.min(Math.max(250, waitMs * 2), NEW_DEVICE_WAIT_MAX_MS);
             attempt -= 1;
           }

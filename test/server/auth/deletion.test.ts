@@ -320,6 +320,7 @@ it('is decided for every table there is', async () => {
       'ChannelCursor',
       'ChannelReader',
       'Credential',
+      'DeviceLease',
       'Invite',
       'LinkMailbox',
       'Member',

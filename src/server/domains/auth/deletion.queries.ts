@@ -25,6 +25,10 @@ const erasures: readonly (readonly [name: string, sql: string])[] = [
   ['backup-codes', 'DELETE FROM "BackupCode" WHERE "accountId" = $1::uuid'],
   ['passkeys', 'DELETE FROM "Passkey" WHERE "accountId" = $1::uuid'],
   ['password-reset', 'DELETE FROM "PasswordReset" WHERE "accountId" = $1::uuid'],
+  [
+    'leases',
+    'DELETE FROM "DeviceLease" WHERE "deviceId" IN (SELECT id FROM "Device" WHERE "accountId" = $1::uuid)',
+  ],
   ['links', 'DELETE FROM "LinkMailbox" WHERE "accountId" = $1::uuid'],
   ['backup', 'DELETE FROM "Backup" WHERE "accountId" = $1::uuid'], // its entries go with it
   ['cursors', 'DELETE FROM "ChannelCursor" WHERE "accountId" = $1::uuid'],
