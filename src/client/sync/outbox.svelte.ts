@@ -25,6 +25,7 @@ type Step =
   | { readonly kind: 'again'; readonly why: 'stale_epoch' | 'stale_devices' } // keys changed: encrypt anew
   | { readonly kind: 'paused' } // until the connection is back
   | { readonly kind: 'known' } // another tab sent it
+  | { readonly kind: 'busy' } // another tab is at an event of this channel, and may have to wait for keys
   | { readonly kind: 'later'; readonly waitMs: number; readonly counts: boolean }
   | { readonly kind: 'refused'; readonly failure: string };
 
@@ -32,6 +33,7 @@ const TRIES = 4;
 /** A device that is being added has no keys for a moment: its owner's messages wait for them, not fail. */
 const NEW_DEVICE_PATIENCE_MS = limits.newDeviceMs + 60_000;
 const NEW_DEVICE_WAIT_MAX_MS = 10_000;
+const BUSY_WAIT_MS = 1000;
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 export class Outbox {
@@ -175,6 +177,11 @@ export class Outbox {
             attempt -= 1;
           }
           break;
+        case 'busy':
+          await wait(BUSY_WAIT_MS);
+          waitedMs += BUSY_WAIT_MS;
+          if (waitedMs < NEW_DEVICE_PATIENCE_MS) attempt -= 1;
+          break;
         case 'paused':
           return false;
         case 'later':
@@ -238,7 +245,7 @@ function stepAfterEngine({ code }: CryptoCallError): Step {
     case 'replay':
       return { kind: 'known' };
     case 'not_allowed':
-      return { kind: 'later', waitMs: 1000, counts: true };
+      return { kind: 'busy' };
     case 'identity_reset':
       return { kind: 'refused', failure: 'identity_changed' };
     default:
