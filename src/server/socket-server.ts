@@ -48,6 +48,15 @@ class Waiting {
   }
 }
 
+/**
+ * What refuses a token. tRPC says it to the client and closes in the next turn, without a code: this closes first, so that
+ * the client asks for another token instead of trying the same again, which its own clock may think is good.
+ */
+function refusal(socket: WebSocket, code: 'unauthenticated' | 'session_revoked'): AppError {
+  setImmediate(() => socket.close(CLOSE_REVOKED, code));
+  return new AppError({ code });
+}
+
 function refuse(stream: Duplex, status: string): void {
   stream.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }
@@ -102,11 +111,11 @@ export function serveSockets(server: Server, options: SocketServerOptions): { cl
     experimental_encoder: liveEncoder,
     createContext: async ({ req, res, info }): Promise<Context> => {
       const { actor, failure } = await authenticate(deps, info.connectionParams?.['token'] ?? null);
-      if (!actor) throw new AppError({ code: failure });
+      if (!actor) throw refusal(res, failure);
       if (res.readyState !== res.OPEN) throw new AppError({ code: 'unauthenticated' });
       const open = sockets.admit(res, actor);
       // Asked again now that a revocation would find the socket: one between the two would have missed it.
-      if (!(await findActiveSession(deps, actor.sessionId))) throw new AppError({ code: 'session_revoked' });
+      if (!(await findActiveSession(deps, actor.sessionId))) throw refusal(res, 'session_revoked');
       waiting.end(res);
       if (actor.deviceId) await touchDevices(deps, [actor.deviceId]);
       return contextOf(options, open, req);

@@ -39,7 +39,7 @@ export interface ServerOptions {
 const BUILT = ['dist/server/main.js'];
 const OPERATE_BUILT = ['dist/server/chatalot.process.js'];
 const OPERATE_SOURCE = ['--import', 'tsx', 'src/server/operations/chatalot.process.ts'];
-const SHIFTED_CLOCK = new URL('shifted-clock.mjs', import.meta.url).href;
+const SHIFTED_CLOCK = './test/e2e/support/shifted-clock.mjs';
 const SOURCE = ['--import', 'tsx', 'src/server/main.ts'];
 
 export class TestServer {

@@ -80,7 +80,7 @@ describe('opening a socket', () => {
   it('closes on a bad token, and says why', async () => {
     const first = { method: 'connectionParams', data: { token: 'not-a-token' } };
     const { outcome, messages } = bare(address(), { origin: server.origin, first });
-    expect(await outcome).toHaveProperty('code');
+    expect(await outcome).toEqual({ code: 4401 });
     expect(messages.join()).toContain('"unauthenticated"');
   });
 

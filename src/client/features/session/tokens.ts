@@ -2,12 +2,15 @@
 import { failureOf } from '#client/api/errors.ts';
 import { createHttpApi, type Api } from '#client/api/trpc.ts';
 import type { SessionGrant } from '#shared/auth.ts';
+import { limits } from '#shared/limits.ts';
 
 const RENEW_BEFORE_MS = 60_000;
 
 export class Tokens {
   readonly #http: Api;
   #grant: SessionGrant | null = null;
+  /** When it came, by the local clock. How long ago that is says more than a date of the server's: clocks differ. */
+  #takenAt = 0;
 
   constructor() {
     this.#http = createHttpApi(() => this.current());
@@ -24,6 +27,7 @@ export class Tokens {
 
   take(grant: SessionGrant): void {
     this.#grant = grant;
+    this.#takenAt = Date.now();
   }
 
   drop(): void {
@@ -32,8 +36,9 @@ export class Tokens {
 
   /** A token that lasts a while yet. Rejects with the server's failure when the session is gone. */
   async valid(): Promise<string> {
-    const grant = this.#grant;
-    if (grant && grant.accessExpiresAt - Date.now() > RENEW_BEFORE_MS) return grant.accessToken;
+    const age = Date.now() - this.#takenAt;
+    if (this.#grant && age >= 0 && age < limits.accessTokenMs - RENEW_BEFORE_MS)
+      return this.#grant.accessToken;
     return (await this.renew()).accessToken;
   }
 
@@ -42,7 +47,7 @@ export class Tokens {
     const grant = await navigator.locks.request('chatalot-refresh', () =>
       createHttpApi(() => null).auth.refresh.mutate(),
     );
-    this.#grant = grant;
+    this.take(grant);
     return grant;
   }
 }
