@@ -8,6 +8,8 @@ const changed = 'harbour violin turnip twelve';
 const lookUp = 'That username and recovery code don’t belong together';
 
 async function fillRecovery(page: Page, code: string): Promise<void> {
+  // The log-in page has a "Username" too, and stays until this page is loaded.
+  await expect(page.getByRole('heading', { name: 'Get back in' })).toBeVisible();
   await page.getByLabel('Username').fill(ada.username);
   await page.getByLabel('Recovery code').fill(code);
   await page.getByLabel('New password', { exact: true }).fill(changed);
