@@ -17,3 +17,9 @@ export function failureOf(error: unknown): CallFailure {
   }
   return { code: 'unreachable' };
 }
+
+/** Whether the server itself said that the token or its session is good no more (not: that it could not be reached). */
+export function isSessionRefused(error: unknown): boolean {
+  const { code } = failureOf(error);
+  return code === 'unauthenticated' || code === 'session_revoked';
+}

@@ -2,6 +2,7 @@
 // full-jitter back-off, and HTTP for calls while there is no socket.
 import type { LiveEvent } from '#shared/events.ts';
 import { limits } from '#shared/limits.ts';
+import { failureOf, isSessionRefused } from './errors.ts';
 import { createHttpApi, createSocketApi, type Api, type SocketApi } from './trpc.ts';
 
 export type LiveStatus = 'connecting' | 'online' | 'waiting' | 'stopped';
@@ -24,6 +25,8 @@ const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
 /** A connection that has not opened its subscription by then is given up: a half-open one would never say so. */
 const OPEN_WITHIN_MS = 15_000;
+/** How long the code of a socket that is closing is waited for. */
+const CODE_WITHIN_MS = 1000;
 const LISTENS_PER_SILENCE = 5;
 
 export class LiveConnection {
@@ -112,7 +115,7 @@ export class LiveConnection {
     this.#timer = setTimeout(() => this.#closed(socket, undefined), OPEN_WITHIN_MS);
     socket.api.live.events.subscribe(undefined, {
       onData: (event) => this.#hear(socket, event),
-      onError: () => this.#closed(socket, undefined),
+      onError: (error) => this.#failed(socket, error),
     });
   }
 
@@ -128,6 +131,13 @@ export class LiveConnection {
     }
     if (event.type === 'server.draining') this.#attempt = 0;
     this.#options.onEvent(event);
+  }
+
+  #failed(socket: SocketApi, error: unknown): void {
+    if (isSessionRefused(error)) this.#closed(socket, REVOKED);
+    else if (failureOf(error).code !== 'unreachable') this.#closed(socket, undefined);
+    // A socket that is closing fails what waits on it before it tells its code: the code says more.
+    else setTimeout(() => this.#closed(socket, undefined), CODE_WITHIN_MS);
   }
 
   #closed(socket: SocketApi, code: number | undefined): void {

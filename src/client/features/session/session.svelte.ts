@@ -1,5 +1,6 @@
 // Getting in and out: what the instance offers, registration with its recovery code, log-in on a known or a new
 // browser, restoring the session after a reload.
+import { isSessionRefused } from '#client/api/errors.ts';
 import { CryptoCallError, type CryptoClient } from '#client/crypto/crypto-client.ts';
 import type { PreparedAccount } from '#client/crypto/protocol.ts';
 import { deviceLabel } from '#client/lib/device-label.ts';
@@ -8,7 +9,7 @@ import type { AccountId } from '#shared/ids.ts';
 import type { InstanceInfo } from '#shared/instance.ts';
 import type { Workspace } from '#client/sync/workspace.svelte.ts';
 import { attachDevice } from './attach.ts';
-import { isSignedOut, Tokens } from './tokens.ts';
+import { Tokens } from './tokens.ts';
 import type { Entry, HeldPassword, PasskeyEntry, PasswordEntry, WayIn } from './way-in.ts';
 
 export { entryFailure, type EntryFailure } from './entry-failure.ts';
@@ -89,7 +90,7 @@ export class Session {
       if (accountId === null || !(await this.#crypto.api.open({ accountId }))) return this.#signedOut();
       await this.#enter(await this.#tokens.renew());
     } catch (error) {
-      if (isSignedOut(error) || error instanceof CryptoCallError) this.#signedOut();
+      if (isSessionRefused(error) || error instanceof CryptoCallError) this.#signedOut();
       else this.#status = 'unreachable';
     }
   }
@@ -230,7 +231,7 @@ export class Session {
     try {
       await run();
     } catch (error) {
-      if (!isSignedOut(error)) throw error;
+      if (!isSessionRefused(error)) throw error;
     } finally {
       this.#isLeaving = false;
     }
@@ -241,7 +242,7 @@ export class Session {
     try {
       await this.#tokens.renew();
     } catch (error) {
-      if (!isSignedOut(error) || this.#status !== 'signed-in' || this.#isLeaving) return;
+      if (!isSessionRefused(error) || this.#status !== 'signed-in' || this.#isLeaving) return;
       this.#signedOut();
       this.#wasEnded = true;
     }

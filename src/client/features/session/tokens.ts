@@ -1,5 +1,4 @@
 // The access token of this tab: in memory only, renewed shortly before it runs out, one renewal at a time across tabs.
-import { failureOf } from '#client/api/errors.ts';
 import { createHttpApi, type Api } from '#client/api/trpc.ts';
 import type { SessionGrant } from '#shared/auth.ts';
 import { limits } from '#shared/limits.ts';
@@ -50,10 +49,4 @@ export class Tokens {
     this.take(grant);
     return grant;
   }
-}
-
-/** Whether the server itself said that there is no session any more (not: that it could not be reached). */
-export function isSignedOut(error: unknown): boolean {
-  const { code } = failureOf(error);
-  return code === 'unauthenticated' || code === 'session_revoked';
 }
