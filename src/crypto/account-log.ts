@@ -329,6 +329,19 @@ export function requireLiveDevice(state: AccountLogState, deviceId: Uint8Array):
   return device;
 }
 
+/**
+ * The device a packet is from: a live one; a revoked one only where the caller had the packet before it learned of that.
+ * Throws `unknown_device` or `revoked`.
+ */
+export function requireSender(
+  state: AccountLogState,
+  deviceId: Uint8Array,
+  acceptRevoked: boolean | undefined,
+): LogDevice {
+  const device = acceptRevoked === true ? findDevice(state, deviceId) : null;
+  return device ?? requireLiveDevice(state, deviceId);
+}
+
 /** Every certified, unrevoked device, oldest first: the only devices anything is ever encrypted to (A01). */
 export function liveDevices(state: AccountLogState): LogDevice[] {
   return Object.values(state.devices)

@@ -6,6 +6,7 @@ import {
   compareHead,
   logHead,
   requireLiveDevice,
+  requireSender,
   wasLiveAt,
   type AccountLogState,
 } from './account-log.ts';
@@ -220,6 +221,8 @@ export interface RespondContext {
   readonly peerLog: AccountLogState;
   readonly peerDeviceId: Uint8Array;
   readonly prekeys: PrekeyRecord;
+  /** As in PairwiseInput. */
+  readonly acceptRevoked?: boolean;
 }
 
 /** What was used up; commit it together with the first decrypted message. */
@@ -245,7 +248,7 @@ export interface Responded extends HandshakeSecrets {
 export function respond(self: LocalDevice, header: PrekeyHeader, context: RespondContext): Responded {
   const cert = ownCert(self);
   checkClaim(header, context);
-  const peer = requireLiveDevice(context.peerLog, context.peerDeviceId).cert;
+  const peer = requireSender(context.peerLog, context.peerDeviceId, context.acceptRevoked).cert;
   checkHeads(self, header, context);
   const secrets = requirePrekeySecrets(context.prekeys, header.setId, header.oneTimeId);
   const handshake = H(header.ephemeral, header.ciphertext);

@@ -1,7 +1,7 @@
 // The sessions with one device of a peer, as one record: opening, choosing which to send on, encrypting, decrypting
 // (protocol 3.5, 3.6; docs/protocol.md, Pairwise packets). Pure: the caller commits the returned record before a packet
 // leaves or a plaintext is used; a call that throws has produced nothing to commit.
-import { findDevice, requireLiveDevice, type AccountLogState } from './account-log.ts';
+import { requireLiveDevice, requireSender, type AccountLogState } from './account-log.ts';
 import { authenticatePacket, type AuthenticatedPacket } from './authenticated.ts';
 import { concat, equalBytes, toHex } from './bytes.ts';
 import {
@@ -201,7 +201,7 @@ export interface PairwiseInput {
   readonly peerDeviceId: Uint8Array;
   readonly prekeys: PrekeyRecord;
   readonly now: number;
-  /** Set only for packets the server queued before the sender's device was revoked; sessions must exist already. */
+  /** Set only for packets this device had before it learned that the sender's device is revoked (docs/protocol.md). */
   readonly acceptRevoked?: boolean;
 }
 
@@ -310,11 +310,8 @@ function decryptOn(set: SessionSet, session: Session, input: PairwiseInput): Pai
 
 function senderOf(input: PairwiseInput): PairwiseSender {
   const { peerLog, peerDeviceId } = input;
-  const device = input.acceptRevoked
-    ? findDevice(peerLog, peerDeviceId)
-    : requireLiveDevice(peerLog, peerDeviceId);
-  if (!device) throw new CryptoError('unknown_device', 'device not in the account log');
-  return { accountId: peerLog.accountId, aid: peerLog.aid, deviceId: peerDeviceId, cert: device.cert };
+  const { cert } = requireSender(peerLog, peerDeviceId, input.acceptRevoked);
+  return { accountId: peerLog.accountId, aid: peerLog.aid, deviceId: peerDeviceId, cert };
 }
 
 function emptySet(aid: Uint8Array, deviceId: Uint8Array): SessionSet {

@@ -3,6 +3,7 @@ import {
   CryptoError,
   equalBytes,
   extendAccountLog,
+  findDevice,
   fromBase64Url,
   identityResetPolicy,
   openAccountLog,
@@ -15,7 +16,14 @@ import type { AccountLog } from '#shared/devices.ts';
 import type { AccountId } from '#shared/ids.ts';
 import { codeOf, deviceIdOf, type EngineCore, type Own } from './engine-core.ts';
 import { formerOf, openFormer } from './former-logs.ts';
-import type { CryptoApi, DeviceView, IdentityAlarm, IdentityView, MissingKeys } from './protocol.ts';
+import type {
+  CryptoApi,
+  DeviceView,
+  IdentityAlarm,
+  IdentityView,
+  IngestReport,
+  MissingKeys,
+} from './protocol.ts';
 import { keys, type PeerRecord, type VerifiedRecord } from './records.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
 import { identityInQuestion, restoreTo, vouchedFor } from './vouching.ts';
@@ -49,6 +57,13 @@ function extend(
   return log;
 }
 
+/** Whether a device counted, as far as was known, that counts no more. */
+const removesDevice = (known: AccountLogState | undefined, log: AccountLogState): boolean =>
+  Object.values(log.devices).some(({ cert, revokedAtSeq }) => {
+    const before = known && findDevice(known, cert.deviceId);
+    return revokedAtSeq !== null && (before?.revokedAtSeq ?? null) === null;
+  });
+
 /** The other identity the server shows, as far as it verifies from its genesis on; null when it shows none. */
 function offeredLog(
   accountId: AccountId,
@@ -75,7 +90,7 @@ export class Identities implements IdentityCalls {
     this.#core = core;
   }
 
-  ingestLogs({ logs }: { logs: readonly AccountLog[] }): Promise<readonly IdentityAlarm[]> {
+  ingestLogs({ logs, isMailTaken = false }: Parameters<CryptoApi['ingestLogs']>[0]): Promise<IngestReport> {
     return this.#core.run(async (unit) => {
       const shown = logs.map(({ accountId, entries, former = [] }) => ({
         accountId,
@@ -84,11 +99,13 @@ export class Identities implements IdentityCalls {
       }));
       const ahead = await this.#verifyAhead(unit, shown);
       const alarms: IdentityAlarm[] = [];
+      const keptBack: AccountId[] = [];
       for (const log of shown) {
-        const alarm = await this.#ingest(unit, { ...log, ahead });
-        if (alarm) alarms.push(alarm);
+        const outcome = await this.#ingest(unit, { ...log, ahead, isMailTaken });
+        if (outcome === 'kept back') keptBack.push(log.accountId);
+        else if (outcome) alarms.push(outcome);
       }
-      return alarms;
+      return { alarms, keptBack };
     });
   }
 
@@ -110,8 +127,8 @@ export class Identities implements IdentityCalls {
   /** A log that contradicts what is known changes nothing but the alarm: the known keys stay, sending stops. */
   async #ingest(
     unit: UnitOfWork,
-    { accountId, entries, former, ahead }: ShownLog & { readonly ahead: Ahead },
-  ): Promise<IdentityAlarm | null> {
+    { accountId, entries, former, ahead, isMailTaken }: ShownLog & { ahead: Ahead; isMailTaken: boolean },
+  ): Promise<IdentityAlarm | 'kept back' | null> {
     const known = await unit.get<PeerRecord>(keys.peer(accountId));
     const vouched = await vouchedFor(unit, accountId);
     if (!known && entries.length === 0) return null;
@@ -121,6 +138,7 @@ export class Identities implements IdentityCalls {
       const log = ahead.use(() => extend(accountId, known?.log ?? null, entries));
       if (known?.behind && log.headSeq === known.log.headSeq)
         throw new CryptoError('truncated', 'log ends before the head its own device named');
+      if (!isMailTaken && removesDevice(known?.log, log)) return 'kept back';
       // Two logs that both exist cannot be taken back; anything else the server showed meanwhile, it took back.
       const isForked = known?.alarm === 'fork';
       const alarm = contradicts(vouched, log) ? 'reset' : isForked ? 'fork' : null;

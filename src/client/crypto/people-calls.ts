@@ -1,5 +1,6 @@
 // The part of the crypto worker's interface that is about people: whose identity this device knows, who was checked,
 // what a new identity waits for.
+import type { AccountLog } from '#shared/devices.ts';
 import type { AccountId, DeviceId } from '#shared/ids.ts';
 
 /** Something a person must know about somebody's identity. `blocked` stops sending to that person. */
@@ -55,7 +56,18 @@ export type CodeVerdict =
   | { readonly kind: 'for_other'; readonly accountId: AccountId } // theirs, made for somebody else
   | { readonly kind: 'sees_other_you' }; // theirs, but they see another identity for this account
 
+export interface IngestReport {
+  readonly alarms: readonly IdentityAlarm[];
+  /** Accounts whose log was kept back. */
+  readonly keptBack: readonly AccountId[];
+}
+
 export interface PeopleCalls {
+  /**
+   * Takes in what logs say. One that removes a device is kept back until its mail, which counts no more from then on, was
+   * taken in: empty the mailbox, then call again with `isMailTaken`.
+   */
+  ingestLogs(input: { logs: readonly AccountLog[]; isMailTaken?: boolean }): Promise<IngestReport>;
   identities(input: { accountIds: readonly AccountId[] }): Promise<readonly IdentityView[]>;
   /** Takes the new identity (`offered`) unchecked; whoever was verified before is so no more. */
   acceptIdentity(input: { accountId: AccountId; aid: string; now: number }): Promise<void>;

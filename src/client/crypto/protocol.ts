@@ -2,7 +2,7 @@
 // chain key (protocol P16). Binary is base64url, ids are UUID strings, as on the wire to the server.
 import type { ChannelKind } from '#shared/channels.ts';
 import type { KdfParams } from '#shared/auth.ts';
-import type { AccountLog, ClaimResult, PrekeyStatus } from '#shared/devices.ts';
+import type { ClaimResult, PrekeyStatus } from '#shared/devices.ts';
 import type { AccountId, ChannelId, DeviceId, DeviceRef, EventId, SessionId } from '#shared/ids.ts';
 import type { MailboxPacket, OutgoingPacket } from '#shared/mailbox.ts';
 import type { ChannelEvent, EventClass } from '#shared/messages.ts';
@@ -220,7 +220,6 @@ export interface CryptoApi
     now: number;
   }): Promise<{ set: string; units: readonly string[] } | null>;
   prekeysPublished(): Promise<void>;
-  ingestLogs(input: { logs: readonly AccountLog[] }): Promise<readonly IdentityAlarm[]>;
   /** Logs to fetch so that these accounts are known up to the given head (or at all). */
   logsNeeded(input: {
     accounts: readonly { accountId: AccountId; headSeq?: number }[];

@@ -128,7 +128,7 @@ export class Receiving {
       const key = keys.parked(item.packet.seq);
       const wasParked = (await unit.get<ParkedRecord>(key)) !== undefined;
       const isRepeat = !wasParked && (await isRepeated(unit, item.packet));
-      const outcome = await this.#open(unit, own, { item, now });
+      const outcome = await this.#open(unit, own, { item, wasParked, now });
       const { park, failure } = outcome;
       const tries = item.tries + (park?.waitsFor === 'log' ? 1 : 0);
       if (park && tries <= MAX_PARKED_TRIES) {
@@ -157,17 +157,20 @@ export class Receiving {
   async #open(
     unit: UnitOfWork,
     own: Own,
-    { item, now }: { item: ParkedRecord; now: number },
+    { item, wasParked, now }: { item: ParkedRecord; wasParked: boolean; now: number },
   ): Promise<Outcome> {
     const { packet } = item;
     const { senderAccountId: accountId, senderDeviceId } = packet;
     const peer = await unit.get<PeerRecord>(keys.peer(accountId));
     const deviceId = uuidToBytes(senderDeviceId);
     const log = { accountId, fromSeq: peer?.log.headSeq ?? 0 };
+    const waitForLog = { park: { waitsFor: 'log', certHash: null }, logs: [log] } as const;
+    const device = peer && findDevice(peer.log, deviceId);
+    // What a removed device sends counts where it was here before its removal was known (decision 0033), and only then.
+    if (device && device.revokedAtSeq !== null && !wasParked) return { failure: 'revoked' };
     // Nothing a held or blocked person sends counts; if they are accepted, it is opened then.
     if (peer && peer.alarm !== null) return { park: { waitsFor: 'identity', certHash: null } };
-    const waitForLog = { park: { waitsFor: 'log', certHash: null }, logs: [log] } as const;
-    if (!peer || !findDevice(peer.log, deviceId)) return waitForLog;
+    if (!peer || !device) return waitForLog;
     const prekeys = await unit.get<PrekeyRecord>(keys.prekeys);
     if (!prekeys) return done;
     const bytes = fromBase64Url(packet.bytes);
@@ -185,6 +188,7 @@ export class Receiving {
         peerDeviceId: deviceId,
         prekeys,
         now,
+        acceptRevoked: wasParked,
       });
       isDecrypted = true;
       const opening = { own, result, peer, peerAccountId: accountId, now, seq: packet.seq };

@@ -1,8 +1,9 @@
 // Key duties (protocol P8, P11, P14): who reads a conversation, which logs and sessions are missing, prekeys, the
 // mailbox, handing chains to new devices, asking and answering. The duties run in the leader tab only.
 import type { Api } from '#client/api/trpc.ts';
-import type { ConversationRef, CryptoApi, MissingKeys } from '#client/crypto/protocol.ts';
+import type { ConversationRef, CryptoApi, IdentityAlarm, MissingKeys } from '#client/crypto/protocol.ts';
 import type { ChannelReaders, ChannelSummary } from '#shared/channels.ts';
+import type { AccountLog } from '#shared/devices.ts';
 import type { AccountId, ChannelId, DeviceRef } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
 import type { MailboxPacket } from '#shared/mailbox.ts';
@@ -29,6 +30,8 @@ export interface KeysOptions {
   /** Packets could not be decrypted here, or not there: somebody is to be asked or answered. */
   readonly onRepair: () => void;
 }
+
+type Mail = (() => Promise<void>) | null;
 
 export class Keys {
   readonly #options: KeysOptions;
@@ -153,18 +156,28 @@ export class Keys {
     return refused;
   }
 
-  async #fetchLogs(wanted: MissingKeys['logs']): Promise<void> {
-    const { crypto, api, onIdentities } = this.#options;
+  /** `takeMail`: empties the mailbox; null where that is being done, and what needs it is left for later. */
+  async #fetchLogs(wanted: MissingKeys['logs'], takeMail: Mail = () => this.pullMail()): Promise<void> {
+    const { api, onIdentities } = this.#options;
     for (const accounts of slices(wanted, limits.accountLogsPerCall)) {
-      const logs = await api().devices.logs.query({ accounts });
-      const alarms = await crypto.ingestLogs({ logs });
+      const alarms = await this.#ingest(await api().devices.logs.query({ accounts }), takeMail);
       // From its genesis on, to tell a person who began anew from a server that shows two logs.
       const whole = alarms.map(({ accountId }) => ({ accountId, fromSeq: 0 }));
       const isPartial = accounts.some(({ fromSeq }) => fromSeq > 0);
       if (isPartial && whole.length > 0)
-        await crypto.ingestLogs({ logs: await api().devices.logs.query({ accounts: whole }) });
+        await this.#ingest(await api().devices.logs.query({ accounts: whole }), takeMail);
       onIdentities(accounts.map(({ accountId }) => accountId));
     }
+  }
+
+  async #ingest(logs: readonly AccountLog[], takeMail: Mail): Promise<readonly IdentityAlarm[]> {
+    const { crypto } = this.#options;
+    const { alarms, keptBack } = await crypto.ingestLogs({ logs });
+    if (keptBack.length === 0 || takeMail === null) return alarms;
+    await takeMail();
+    const rest = logs.filter(({ accountId }) => keptBack.includes(accountId));
+    const later = await crypto.ingestLogs({ logs: rest, isMailTaken: true });
+    return [...alarms, ...later.alarms];
   }
 
   /** Fetches the logs of accounts not known (up to `headSeq`, where one is named). */
@@ -182,20 +195,24 @@ export class Keys {
 
   /** Everything that waits in the mailbox. */
   pullMail(): Promise<void> {
-    return this.#inMailOrder(async () => {
-      for (let after = 0; ;) {
-        const packets = await this.#options.api().mailbox.pull.query({ after });
-        await this.#take(packets);
-        const last = packets.at(-1);
-        if (!last || packets.length < limits.mailboxPage) return;
-        after = last.seq;
-      }
-    });
+    return this.#inMailOrder(() => this.#empty(() => this.#empty(null)));
+  }
+
+  async #empty(again: Mail): Promise<void> {
+    for (let after = 0; ;) {
+      const packets = await this.#options.api().mailbox.pull.query({ after });
+      await this.#take(packets, again);
+      const last = packets.at(-1);
+      if (!last || packets.length < limits.mailboxPage) return;
+      after = last.seq;
+    }
   }
 
   /** Packets that came over the live subscription. */
   receive(packets: readonly MailboxPacket[]): Promise<void> {
-    return this.#isLeader ? this.#inMailOrder(() => this.#take(packets)) : Promise.resolve();
+    return this.#isLeader
+      ? this.#inMailOrder(() => this.#take(packets, () => this.#empty(null)))
+      : Promise.resolve();
   }
 
   #inMailOrder(work: () => Promise<void>): Promise<void> {
@@ -204,7 +221,7 @@ export class Keys {
     return done;
   }
 
-  async #take(packets: readonly MailboxPacket[]): Promise<void> {
+  async #take(packets: readonly MailboxPacket[], takeMail: Mail): Promise<void> {
     const { crypto, api, now, onUnlocked, onIdentities, onRepair } = this.#options;
     let batch = packets;
     for (let round = 0; round < 4; round++) {
@@ -219,7 +236,7 @@ export class Keys {
       const requested = this.#isLeader ? report.requested : [];
       for (const channelId of requested) await this.answer(channelId).catch(() => undefined);
       if (report.needLogs.length === 0) return;
-      await this.#fetchLogs(report.needLogs);
+      await this.#fetchLogs(report.needLogs, takeMail);
       batch = [];
     }
   }

@@ -78,13 +78,19 @@ async function talkAndBackUp(): Promise<void> {
 async function nameIt(): Promise<void> {
   const entry = await ada.engine.backupHeadEntry({ now: server.now });
   server.logs.get(ada.accountId)!.push(entry!);
-  await ada.engine.ingestLogs({ logs: server.logsFor([{ accountId: ada.accountId, fromSeq: 0 }]) });
+  await ada.engine.ingestLogs({
+    logs: server.logsFor([{ accountId: ada.accountId, fromSeq: 0 }]),
+    isMailTaken: true,
+  });
 }
 
 async function newDevice(): Promise<Person> {
   server.now += 60_000;
   const device = await server.addDevice(ada);
-  await ada.engine.ingestLogs({ logs: server.logsFor([{ accountId: ada.accountId, fromSeq: 0 }]) });
+  await ada.engine.ingestLogs({
+    logs: server.logsFor([{ accountId: ada.accountId, fromSeq: 0 }]),
+    isMailTaken: true,
+  });
   return device;
 }
 
@@ -237,7 +243,7 @@ describe('backup of keys', () => {
   it('A05 who was checked is so on every own device, and a new one is warned of a swap it never saw', async () => {
     const { accountId } = ben;
     const meet = async (person: Person) =>
-      person.engine.ingestLogs({ logs: server.logsFor([{ accountId, fromSeq: 0 }]) });
+      person.engine.ingestLogs({ logs: server.logsFor([{ accountId, fromSeq: 0 }]), isMailTaken: true });
     const stateAt = async (person: Person): Promise<string> => {
       const [view] = await person.engine.identities({ accountIds: [accountId] });
       return `${view?.state} ${view?.verified?.how ?? '-'}`;

@@ -15,9 +15,10 @@ async function look(person: Person, at: Person): Promise<readonly IdentityAlarm[
   const { accountId } = at;
   const accounts = [{ accountId, headSeq: Number.MAX_SAFE_INTEGER }];
   const needed = await person.engine.logsNeeded({ accounts });
-  const alarms = await person.engine.ingestLogs({ logs: server.logsFor(needed) });
+  const { alarms } = await person.engine.ingestLogs({ logs: server.logsFor(needed), isMailTaken: true });
   if (alarms.length === 0) return alarms;
-  return person.engine.ingestLogs({ logs: server.logsFor([{ accountId, fromSeq: 0 }]) });
+  const logs = server.logsFor([{ accountId, fromSeq: 0 }]);
+  return (await person.engine.ingestLogs({ logs, isMailTaken: true })).alarms;
 }
 
 /** Takes the identity that waits, as shown to the person. */
@@ -112,7 +113,7 @@ describe('a log that says less or something else', () => {
       server.logs.set(ben.accountId, whole.slice(0, -1));
       const fromSeq = way === 'whole' ? 0 : whole.length - 1;
       const logs = server.logsFor([{ accountId: ben.accountId, fromSeq }]);
-      expect(await ada.engine.ingestLogs({ logs })).toEqual([
+      expect((await ada.engine.ingestLogs({ logs })).alarms).toEqual([
         { accountId: ben.accountId, kind: 'truncated', blocked: true },
       ]);
       expect(await dmFails(ada)).toBe('identity_reset');
@@ -172,7 +173,7 @@ describe('a log that says less or something else', () => {
     const packets = server.mail.get(ada.deviceId) ?? [];
     const { needLogs } = await ada.engine.receivePackets({ packets, now: server.now });
     expect(needLogs).toEqual([{ accountId: ben.accountId, fromSeq: 1 }]);
-    const alarms = await ada.engine.ingestLogs({ logs: server.logsFor(needLogs) });
+    const { alarms } = await ada.engine.ingestLogs({ logs: server.logsFor(needLogs) });
     expect(alarms).toEqual([{ accountId: ben.accountId, kind: 'truncated', blocked: true }]);
     server.logs.set(ben.accountId, after);
     expect(await look(ada, ben)).toEqual([]);
@@ -184,7 +185,7 @@ describe('a log that says less or something else', () => {
     const whole = server.logs.get(ben.accountId) ?? [];
     await look(ada, ben);
     const logs = [{ accountId: ben.accountId, entries: [whole[0] ?? '', 'AAAA'], devices: [] }];
-    expect((await ada.engine.ingestLogs({ logs })).map((alarm) => alarm.kind)).toEqual(['invalid']);
+    expect((await ada.engine.ingestLogs({ logs })).alarms.map((alarm) => alarm.kind)).toEqual(['invalid']);
     expect(await stateSeenBy(ada, ben)).toBe('blocked invalid');
     expect(await look(ada, ben)).toEqual([]);
     expect(await stateSeenBy(ada, ben)).toBe('unverified -');

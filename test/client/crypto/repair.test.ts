@@ -368,7 +368,10 @@ describe('repair of sessions', () => {
       const request = await askedByBen();
       const entry = await ben.engine.revokeOwnDevice();
       server.logs.get(ben.accountId)!.push(entry);
-      await ada.engine.ingestLogs({ logs: server.logsFor([{ accountId: ben.accountId, fromSeq: 0 }]) });
+      await ada.engine.ingestLogs({
+        logs: server.logsFor([{ accountId: ben.accountId, fromSeq: 0 }]),
+        isMailTaken: true,
+      });
       expect(await give(ada, request)).toBe(false);
       expect(await server.repair(ada)).toEqual([]);
     });

@@ -15,7 +15,7 @@ beforeEach(async () => {
 /** Fetches somebody's whole log, as far as the server shows one. */
 async function meet(person: Person, other: Person) {
   const logs = world.server.logsFor([{ accountId: other.accountId, fromSeq: 0 }]);
-  return person.engine.ingestLogs({ logs });
+  return (await person.engine.ingestLogs({ logs, isMailTaken: true })).alarms;
 }
 
 async function comparison(person: Person, other: Person): Promise<Comparison> {
@@ -74,8 +74,8 @@ describe('comparing', () => {
   it('A05 stays while their root hands over to another; a root that nobody handed over to is refused', async () => {
     const { server, ada } = world;
     const { accountId, entries, rotate, addByNew, addByThief } = rotatingLog(server.now);
-    const ingest = (log: readonly string[]) =>
-      ada.engine.ingestLogs({ logs: [{ accountId, entries: [...log], devices: [] }] });
+    const ingest = async (log: readonly string[]) =>
+      (await ada.engine.ingestLogs({ logs: [{ accountId, entries: [...log], devices: [] }] })).alarms;
     expect(await ingest(entries)).toEqual([]);
     const before = await ada.engine.compare({ accountId });
     await ada.engine.verify({ accountId, aid: before!.aid, how: 'digits', now: server.now });

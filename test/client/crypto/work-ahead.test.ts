@@ -128,7 +128,7 @@ describe('A99 the engine over two backends', () => {
       const accounts = [ben, cleo].map(({ accountId }) => ({ accountId, fromSeq: 0 }));
       const [benLog, cleoLog] = server.logsFor(accounts);
       const entries = cleoLog!.entries.map((entry, at) => (at === 1 ? forged(entry) : entry));
-      const alarms = await ada.engine.ingestLogs({ logs: [benLog!, { ...cleoLog!, entries }] });
+      const { alarms } = await ada.engine.ingestLogs({ logs: [benLog!, { ...cleoLog!, entries }] });
       expect(alarms).toEqual([{ accountId: cleo.accountId, kind: 'invalid', blocked: true }]);
       const views = await ada.engine.identities({ accountIds: [ben.accountId, cleo.accountId] });
       expect(views.map(({ state }) => state)).toEqual(['unverified', 'unknown']);

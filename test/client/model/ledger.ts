@@ -56,8 +56,6 @@ export class Ledger {
   readonly #chainNow = new Map<string, string>();
   /** [joined, left) in ticks, by channel and account. */
   readonly #stays = new Map<string, { from: number; to: number }[]>();
-  /** By removed device: who had not collected its packets yet. What it sent counts no more from then on. */
-  readonly #uncollected = new Map<DeviceId, ReadonlySet<DeviceId>>();
   /** Accounts that have the key in their backup, by event. */
   readonly #safe = new Map<EventId, Set<AccountId>>();
 
@@ -114,11 +112,7 @@ export class Ledger {
     if (stay) stay.to = ++this.tick;
   }
 
-  revoked(deviceId: DeviceId, mail: ReadonlyMap<DeviceId, readonly MailboxPacket[]>): number {
-    const waiting = [...mail].filter(([, queue]) =>
-      queue.some((packet) => packet.senderDeviceId === deviceId),
-    );
-    this.#uncollected.set(deviceId, new Set(waiting.map(([recipient]) => recipient)));
+  revoked(): number {
     return ++this.tick;
   }
 
@@ -136,9 +130,8 @@ export class Ledger {
     const isSenderAlive = devices.some((d) => d.deviceId === event.senderDeviceId && d.isAlive);
     const has = (device: Watched): boolean => {
       if (!device.isAlive || !audience.has(device.accountId)) return false;
-      const isCollected = this.#uncollected.get(event.senderDeviceId)?.has(device.deviceId) !== true;
       if (device.deviceId === event.senderDeviceId) return true;
-      if (handed.has(device.deviceId) && isCollected) return true;
+      if (handed.has(device.deviceId)) return true;
       return isSenderAlive && device.addedAt < tick && meant.has(device.accountId);
     };
     const able = new Set(this.#safe.get(event.eventId));

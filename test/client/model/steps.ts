@@ -102,7 +102,7 @@ export async function revoke(world: World, by: Device, target: Device): Promise<
   await keys.refreshOwnLog();
   const entry = isOwn ? await crypto.revokeOwnDevice() : await crypto.revokeDevice({ deviceId });
   if (isOwn) await end(world, target);
-  target.revokedAt = world.ledger.revoked(deviceId, world.server.mail);
+  target.revokedAt = world.ledger.revoked();
   world.server.appendLog({ accountId }, { entry });
   if (!isOwn) await backup.run();
 }

@@ -152,11 +152,7 @@ export class World {
 
   #listenForAlarms(method: keyof CryptoApi, value: unknown): void {
     const alarms =
-      method === 'ingestLogs'
-        ? value
-        : method === 'receivePackets'
-          ? (value as { alarms: unknown }).alarms
-          : [];
+      method === 'ingestLogs' || method === 'receivePackets' ? (value as { alarms: unknown }).alarms : [];
     if ((alarms as unknown[]).length > 0) this.faults.push(`false alarm: ${JSON.stringify(alarms)}`);
     const refusal = (value as { refusal?: unknown } | null | undefined)?.refusal;
     if (method !== 'backupView' && refusal) this.faults.push(`backup refused: ${JSON.stringify(refusal)}`);

@@ -191,7 +191,7 @@ export class Exchange {
   async prepare(person: AnyPerson, conversation: ConversationRef): Promise<void> {
     const { engine } = person;
     const first = await engine.missingKeys({ conversation, logsFresh: false, now: this.now });
-    await engine.ingestLogs({ logs: this.logsFor(first.logs) });
+    await engine.ingestLogs({ logs: this.logsFor(first.logs), isMailTaken: true });
     const { bundles } = await engine.missingKeys({ conversation, logsFresh: true, now: this.now });
     await engine.startSessions({ claims: this.claim(bundles), now: this.now });
   }
@@ -284,7 +284,7 @@ export class Exchange {
     await this.collect(person);
     const { channelId, kind, epoch, readers } = conversation;
     const needed = await person.engine.logsNeeded({ accounts: readers.map((accountId) => ({ accountId })) });
-    await person.engine.ingestLogs({ logs: this.logsFor(needed) });
+    await person.engine.ingestLogs({ logs: this.logsFor(needed), isMailTaken: true });
     const results = await person.engine.decrypt({
       channelId,
       kind,
@@ -329,7 +329,7 @@ export class Exchange {
         (this.mail.get(person.deviceId) ?? []).filter((p) => !done.has(p.seq)),
       );
       if (report.needLogs.length === 0) return;
-      await person.engine.ingestLogs({ logs: this.logsFor(report.needLogs) });
+      await person.engine.ingestLogs({ logs: this.logsFor(report.needLogs), isMailTaken: true });
       packets = [];
     }
   }

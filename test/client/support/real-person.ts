@@ -212,7 +212,7 @@ export class RealPerson {
   async #learnLogs(accounts: readonly { accountId: AccountId; fromSeq: number }[]): Promise<void> {
     if (accounts.length === 0) return;
     const logs = await this.api.devices.logs.query({ accounts: [...accounts] });
-    const alarms = await this.engine.ingestLogs({ logs });
+    const { alarms } = await this.engine.ingestLogs({ logs, isMailTaken: true });
     if (alarms.length > 0) throw new Error(`identity alarm ${alarms[0]?.kind}`);
   }
 

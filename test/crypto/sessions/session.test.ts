@@ -91,7 +91,7 @@ describe('pairwise sessions', () => {
     expectCode('revoked', () => startSession(null, { self: ada.self, peerLog, bundle: claim(bob) }, clock));
   });
 
-  it('refuses what a revoked device sends, but for packets the caller knows to be older, in known sessions', () => {
+  it('refuses what a revoked device sends, but for packets the caller had before it knew', () => {
     const { ada, bob } = pair();
     const opening = send(ada, bob, 'opening');
     const second = send(ada, bob, 'sent before the revocation');
@@ -103,11 +103,17 @@ describe('pairwise sessions', () => {
       now: NOW,
     };
     expectCode('revoked', () => decryptPairwise(null, { ...input, packet: opening }));
-    expectCode('revoked', () => decryptPairwise(null, { ...input, packet: opening, acceptRevoked: true }));
-    receive(bob, ada, opening);
     expectCode('revoked', () => decryptPairwise(bob.set, { ...input, packet: second }));
-    const late = decryptPairwise(bob.set, { ...input, packet: second, acceptRevoked: true });
+    const first = decryptPairwise(null, { ...input, packet: opening, acceptRevoked: true });
+    expect(first.packet.payload).toEqual(utf8('opening'));
+    const late = decryptPairwise(first.record, { ...input, packet: second, acceptRevoked: true });
     expect(late.packet.payload).toEqual(utf8('sent before the revocation'));
+    const peerDeviceId = makeEnd('carol').device.secrets.deviceId;
+    const ofStranger = { ...input, peerDeviceId, packet: second, acceptRevoked: true };
+    expectCode('mismatch', () => decryptPairwise(first.record, ofStranger));
+    expectCode('unknown_device', () =>
+      decryptPairwise({ ...first.record, deviceId: peerDeviceId }, ofStranger),
+    );
   });
 
   it('takes sessions between two devices of one account, with the wider jump', () => {
