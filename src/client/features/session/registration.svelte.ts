@@ -12,7 +12,7 @@ import type { EntryFailure, Registration, Session } from './session.svelte.ts';
 export type Admission = Pick<Registration, 'inviteCode' | 'setup'>;
 
 /** The key of the words for it. */
-type NameFault = 'session.usernameShort' | 'session.usernameLong' | 'session.usernameCharacters';
+export type NameFault = 'session.usernameShort' | 'session.usernameLong' | 'session.usernameCharacters';
 
 /** What is wrong with a username before the server is asked; null when nothing is. */
 export function usernameFault(username: string): NameFault | null {
