@@ -94,7 +94,6 @@ export const loginInput = z.object({
 /** Answer of register, log in and refresh. The refresh token travels in a cookie only. */
 export interface SessionGrant {
   readonly accessToken: string;
-  readonly accessExpiresAt: number;
   readonly accountId: AccountId;
   readonly sessionId: SessionId;
   /** The device this session is bound to; null until `devices.attach`. */

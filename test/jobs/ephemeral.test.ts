@@ -1,12 +1,13 @@
 // Messages kept for a day: their payload goes on time, in bounded runs, and leaves what links need; nothing else goes.
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { ephemeralMessages } from '#server/jobs/ephemeral-messages.job.ts';
 import type { ChannelId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
-import { refusal, testDeps, type TestDeps } from '#test/support/deps.ts';
+import { refusal, type TestDeps } from '#test/support/deps.ts';
+import { freshPeople } from '#test/support/fresh.ts';
 import { Pen } from '#test/support/messages.ts';
-import { registerPerson, type Person } from '#test/support/people.ts';
-import { openTestDatabase, type TestDatabase } from '#test/support/test-db.ts';
+import type { Person } from '#test/support/people.ts';
+import type { TestDatabase } from '#test/support/test-db.ts';
 
 const MANY = 100_000;
 let db: TestDatabase;
@@ -16,14 +17,9 @@ let channelId: ChannelId;
 
 const run = (): Promise<number> => ephemeralMessages.run(test.deps, ephemeralMessages.batch);
 
-beforeAll(async () => {
-  db = await openTestDatabase();
-});
-afterAll(() => db.close());
+const fresh = freshPeople({ ada: { units: 1 } });
 beforeEach(async () => {
-  await db.truncate();
-  test = await testDeps(db);
-  ada = await registerPerson(test.deps, { units: 1 });
+  ({ db, world: test, ada } = await fresh());
   channelId = (await ada.api.communities.create({ name: 'Home' })).channels[0]!.channelId;
 });
 

@@ -1,6 +1,6 @@
 // Background work by call: what each job removes, what it must never touch, one run per slot, failures that stay alone.
 import { randomUUID, randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { expiredSessions } from '#server/jobs/expired-sessions.job.ts';
 import type { Job } from '#server/jobs/job.ts';
 import { jobs } from '#server/jobs/jobs.ts';
@@ -11,9 +11,10 @@ import { typing } from '#server/jobs/typing.job.ts';
 import { usedPrekeys } from '#server/jobs/used-prekeys.job.ts';
 import type { AccountId, ChannelId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
-import { testDeps, type TestDeps } from '#test/support/deps.ts';
-import { registerPerson, type Person } from '#test/support/people.ts';
-import { openTestDatabase, type TestDatabase } from '#test/support/test-db.ts';
+import type { TestDeps } from '#test/support/deps.ts';
+import { freshPeople } from '#test/support/fresh.ts';
+import type { Person } from '#test/support/people.ts';
+import type { TestDatabase } from '#test/support/test-db.ts';
 
 const DAY = 86_400_000;
 
@@ -24,14 +25,9 @@ describe('background jobs', () => {
   const at = (offset: number): Date => new Date(test.clock.now() + offset);
   const run = (job: Job): Promise<number> => job.run(test.deps, job.batch);
 
-  beforeAll(async () => {
-    db = await openTestDatabase();
-  });
-  afterAll(() => db.close());
+  const fresh = freshPeople({ ada: { units: 3 } });
   beforeEach(async () => {
-    await db.truncate();
-    test = await testDeps(db);
-    ada = await registerPerson(test.deps, { units: 3 });
+    ({ db, world: test, ada } = await fresh());
   });
 
   const addSession = (dates: { expiresAt: Date; revokedAt?: Date }): Promise<{ id: string }> =>

@@ -1,7 +1,7 @@
 // Background work at scale and against the mistakes of the system we replace: bounded batches over 10^5 rows, live rows
 // untouched whatever lies beside them, rows that cannot go left aside, and its state told to the instance's staff.
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { expiredInvites } from '#server/jobs/expired-invites.job.ts';
 import { expiredSessions } from '#server/jobs/expired-sessions.job.ts';
 import type { Job } from '#server/jobs/job.ts';
@@ -11,11 +11,12 @@ import { runSlot, startJobs } from '#server/jobs/scheduler.ts';
 import { supersededEdits } from '#server/jobs/superseded-edits.job.ts';
 import { usedPrekeys } from '#server/jobs/used-prekeys.job.ts';
 import type { ChannelId, CommunityId, EventId } from '#shared/ids.ts';
-import { refusal, testDeps, type TestDeps } from '#test/support/deps.ts';
+import { refusal, type TestDeps } from '#test/support/deps.ts';
 import { makeSomeone } from '#test/support/factories.ts';
+import { freshPeople } from '#test/support/fresh.ts';
 import { Pen } from '#test/support/messages.ts';
-import { registerPerson, type Person } from '#test/support/people.ts';
-import { openTestDatabase, type TestDatabase } from '#test/support/test-db.ts';
+import type { Person } from '#test/support/people.ts';
+import type { TestDatabase } from '#test/support/test-db.ts';
 
 const DAY = 86_400_000;
 const MANY = 100_000;
@@ -40,14 +41,9 @@ async function runOut(job: Job): Promise<number[]> {
   }
 }
 
-beforeAll(async () => {
-  db = await openTestDatabase();
-});
-afterAll(() => db.close());
+const fresh = freshPeople({ ada: { units: 1 } });
 beforeEach(async () => {
-  await db.truncate();
-  test = await testDeps(db);
-  ada = await registerPerson(test.deps, { units: 1 });
+  ({ db, world: test, ada } = await fresh());
   const community = await ada.api.communities.create({ name: 'Home' });
   communityId = community.communityId;
   channelId = community.channels[0]!.channelId;

@@ -1,6 +1,7 @@
 // People with real keys in a test database: registered through the procedures, device attached, prekeys published.
 import type { Deps, DeviceActor } from '#server/deps.ts';
 import type { SessionGrant } from '#shared/auth.ts';
+import type { ChannelId, CommunityId } from '#shared/ids.ts';
 import { caller, testRequest, type Caller } from './deps.ts';
 import { attachSignature, makeIdentity, makeUpload, registration, type Identity } from './keys.ts';
 
@@ -28,6 +29,19 @@ export async function attach(deps: Deps, identity: Identity, grant: SessionGrant
   const signature = attachSignature(identity.device, sessionId, challenge);
   await api.devices.attach({ deviceId: identity.deviceId, signature });
   return { accountId, sessionId, deviceId: identity.deviceId };
+}
+
+/** A community with one channel that everybody given is in, by the code of an invite; the first owns it. */
+export async function makeHome(
+  owner: Pick<Person, 'api'>,
+  ...guests: readonly Pick<Person, 'api'>[]
+): Promise<{ communityId: CommunityId; channelId: ChannelId; code: string }> {
+  const { communityId, channels } = await owner.api.communities.create({ name: 'Home' });
+  const [channel] = channels;
+  if (!channel) throw new Error('a community starts with a channel');
+  const { code } = await owner.api.invites.create({ communityId });
+  for (const guest of guests) await guest.api.invites.accept({ code });
+  return { communityId, channelId: channel.channelId, code };
 }
 
 /** Registers a person through the procedures. The first one of a database becomes the instance owner. */

@@ -74,7 +74,7 @@ export class Keys {
   /** Fetches what is new in the own account's log. */
   async refreshOwnLog(): Promise<void> {
     const { account } = this.#options.structure;
-    if (account) await this.refreshLogs([{ accountId: account.accountId, headSeq: Number.MAX_SAFE_INTEGER }]);
+    if (account) await this.refreshNewest([account.accountId]);
   }
 
   async publishPrekeys(): Promise<void> {
@@ -185,12 +185,17 @@ export class Keys {
     await this.#fetchLogs(await this.#options.crypto.logsNeeded({ accounts }));
   }
 
+  /** Fetches what the server has of these accounts' logs beyond what is known, however much that is. */
+  async refreshNewest(accountIds: readonly AccountId[]): Promise<void> {
+    const accounts = accountIds.map((accountId) => ({ accountId, headSeq: Number.MAX_SAFE_INTEGER }));
+    if (accounts.length > 0) await this.refreshLogs(accounts);
+  }
+
   /** A direct conversation is looked at: whoever is in it is asked after, so that another identity shows at once. */
   async meet(channelId: ChannelId): Promise<void> {
     const { structure } = this.#options;
     const others = (structure.membersOf(channelId) ?? []).filter((id) => id !== structure.account?.accountId);
-    const accounts = others.map((accountId) => ({ accountId, headSeq: Number.MAX_SAFE_INTEGER }));
-    if (accounts.length > 0) await this.refreshLogs(accounts).catch(() => undefined);
+    await this.refreshNewest(others).catch(() => undefined);
   }
 
   /** Everything that waits in the mailbox. */

@@ -1,14 +1,20 @@
 // The outbox: every message is durable before it is tried, sent in order, one at a time per conversation, repeated
 // byte-identical until the server has it, and refused in words. Only the leader tab sends; all tabs see the rows.
 import { SvelteMap } from 'svelte/reactivity';
-import { failureOf, type CallFailure } from '#client/api/errors.ts';
 import type { Api } from '#client/api/trpc.ts';
-import { CryptoCallError } from '#client/crypto/crypto-client.ts';
 import type { CryptoApi, Draft } from '#client/crypto/protocol.ts';
 import type { ChannelId, EventId } from '#shared/ids.ts';
-import { limits } from '#shared/limits.ts';
 import type { SendAck } from '#shared/messages.ts';
 import type { Keys } from './keys.ts';
+import {
+  afterRetry,
+  hasTries,
+  isEnding,
+  stepAfter,
+  UNTRIED,
+  type Ending,
+  type Step,
+} from './outbox-steps.ts';
 
 export interface OutboxOptions {
   readonly crypto: CryptoApi;
@@ -19,21 +25,6 @@ export interface OutboxOptions {
   readonly onAccepted: (channelId: ChannelId, ack: SendAck) => Promise<boolean>;
 }
 
-/** What the drain loop does next about one draft. */
-type Step =
-  | { readonly kind: 'accepted'; readonly ack: SendAck }
-  | { readonly kind: 'again'; readonly why: 'stale_epoch' | 'stale_devices' } // keys changed: encrypt anew
-  | { readonly kind: 'paused' } // until the connection is back
-  | { readonly kind: 'known' } // another tab sent it
-  | { readonly kind: 'busy' } // another tab is at an event of this channel, and may have to wait for keys
-  | { readonly kind: 'later'; readonly waitMs: number; readonly counts: boolean }
-  | { readonly kind: 'refused'; readonly failure: string };
-
-const TRIES = 4;
-/** A device that is being added has no keys for a moment: its owner's messages wait for them, not fail. */
-const NEW_DEVICE_PATIENCE_MS = limits.newDeviceMs + 60_000;
-const NEW_DEVICE_WAIT_MAX_MS = 10_000;
-const BUSY_WAIT_MS = 1000;
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 export class Outbox {
@@ -151,47 +142,39 @@ export class Outbox {
 
   /** True when the next draft of the channel may be tried. */
   async #deliver(draft: Draft): Promise<boolean> {
-    const { channelId, eventId } = draft;
-    let waitMs = 0;
-    let waitedMs = 0;
-    for (let attempt = 0; attempt < TRIES && this.#mayGoOn; attempt++) {
+    let patience = UNTRIED;
+    while (hasTries(patience) && this.#mayGoOn) {
       const step = await this.#attempt(draft);
-      switch (step.kind) {
-        case 'accepted':
-          await this.#keepAccepted(draft, step.ack);
-          return true;
-        case 'known':
-          await this.discard(eventId);
-          return true;
-        case 'refused':
-          await this.#refused(draft, step.failure);
-          return true;
-        case 'again':
-          await this.#options.crypto.abandon({ channelId, eventId });
-          this.#options.keys.invalidate(channelId);
-          // By what was waited, not by the clock: a machine that slept meanwhile has shown nobody patience.
-          if (step.why === 'stale_devices' && waitedMs < NEW_DEVICE_PATIENCE_MS) {
-            await wait(waitMs);
-            waitedMs += waitMs;
-            waitMs = Math.min(Math.max(250, waitMs * 2), NEW_DEVICE_WAIT_MAX_MS);
-            attempt -= 1;
-          }
-          break;
-        case 'busy':
-          await wait(BUSY_WAIT_MS);
-          waitedMs += BUSY_WAIT_MS;
-          if (waitedMs < NEW_DEVICE_PATIENCE_MS) attempt -= 1;
-          break;
-        case 'paused':
-          return false;
-        case 'later':
-          await wait(step.waitMs);
-          if (!step.counts) attempt -= 1;
+      if (step.kind === 'paused') return false;
+      if (isEnding(step)) {
+        await this.#end(draft, step);
+        return true;
       }
+      if (step.kind === 'again') await this.#startAnew(draft);
+      const next = afterRetry(patience, step);
+      if (next.waitMs !== null) await wait(next.waitMs);
+      patience = next.patience;
     }
     if (!this.#mayGoOn) return false;
     await this.#refused(draft, 'keys_unavailable');
     return true;
+  }
+
+  #end(draft: Draft, ending: Ending): Promise<void> {
+    switch (ending.kind) {
+      case 'accepted':
+        return this.#keepAccepted(draft, ending.ack);
+      case 'known':
+        return this.discard(draft.eventId);
+      case 'refused':
+        return this.#refused(draft, ending.failure);
+    }
+  }
+
+  /** Gives the ciphertext up and forgets who reads: the next attempt asks and encrypts anew. */
+  async #startAnew({ channelId, eventId }: Draft): Promise<void> {
+    await this.#options.crypto.abandon({ channelId, eventId });
+    this.#options.keys.invalidate(channelId);
   }
 
   async #attempt(draft: Draft): Promise<Step> {
@@ -236,41 +219,5 @@ export class Outbox {
     this.#rows.set(eventId, refused);
     await this.#options.crypto.keepDraft({ draft: refused });
     this.#announce();
-  }
-}
-
-/** Two tabs may hold the same drafts for a moment, when one takes over from the other: what the other did counts. */
-function stepAfterEngine({ code }: CryptoCallError): Step {
-  switch (code) {
-    case 'replay':
-      return { kind: 'known' };
-    case 'not_allowed':
-      return { kind: 'busy' };
-    case 'identity_reset':
-      return { kind: 'refused', failure: 'identity_changed' };
-    default:
-      return { kind: 'refused', failure: 'not_encrypted' };
-  }
-}
-
-/** Whether to try again, with what, and when. */
-function stepAfter(error: unknown): Step {
-  if (error instanceof CryptoCallError) return stepAfterEngine(error);
-  const failure: CallFailure = failureOf(error);
-  switch (failure.code) {
-    case 'unreachable':
-    case 'draining':
-    case 'unauthenticated':
-      return { kind: 'paused' };
-    case 'rate_limited':
-    case 'slow_mode':
-      return { kind: 'later', waitMs: failure.retryAfterMs, counts: false };
-    case 'internal':
-      return { kind: 'later', waitMs: 2000, counts: true };
-    case 'stale_epoch':
-    case 'stale_devices':
-      return { kind: 'again', why: failure.code };
-    default:
-      return { kind: 'refused', failure: failure.code };
   }
 }

@@ -103,9 +103,7 @@ export class Repairs {
   /** New sessions with devices their accounts still have, as far as the server says. */
   async #open(devices: readonly DeviceRef[]): Promise<void> {
     const { keys } = this.#options;
-    const accounts = [...new Set(devices.map(({ accountId }) => accountId))];
-    const newest = Number.MAX_SAFE_INTEGER;
-    await keys.refreshLogs(accounts.map((accountId) => ({ accountId, headSeq: newest })));
+    await keys.refreshNewest([...new Set(devices.map(({ accountId }) => accountId))]);
     await keys.openSessions(devices);
   }
 

@@ -282,7 +282,7 @@ export class Workspace {
 
   /** The log of an account grew, or is another one of any length. Where it is the own one, the backup is named in it again. */
   async #devicesChanged({ accountId }: { accountId: AccountId }): Promise<void> {
-    await this.keys.refreshLogs([{ accountId, headSeq: Number.MAX_SAFE_INTEGER }]);
+    await this.keys.refreshNewest([accountId]);
     if (accountId === this.me) this.backup.soon();
   }
 

@@ -109,13 +109,13 @@ describe('another recovery code', () => {
     form.current = first;
     await form.submit();
     expect(form.step).toBe('code');
-    const fresh = form.recoveryCode;
+    const fresh = form.shown.code;
     // Shown and not finished: the former one is still the one.
     expect((await recoverBy(code, second)).form.step).toBe('code');
-    form.askBack();
+    form.shown.askBack();
     await form.finish();
     expect(form.step).toBe('retype');
-    form.isRetyped = true;
+    form.shown.isRetyped = true;
     await form.finish();
     expect(form.step).toBe('done');
     expect((await recoverBy(code, second)).form.failure).toEqual({ code: 'bad_credentials' });
@@ -128,10 +128,10 @@ describe('getting in by the code', () => {
   it('sets the password, makes this browser a device, hands out a fresh code and uses the old one up', async () => {
     const { form, session } = await recoverBy(code.toLowerCase(), second);
     expect(form.step).toBe('code');
-    const fresh = form.recoveryCode;
+    const fresh = form.shown.code;
     expect(fresh).not.toBe(code);
-    form.askBack();
-    form.isRetyped = true;
+    form.shown.askBack();
+    form.shown.isRetyped = true;
     await form.finish();
     expect([form.step, session.status]).toEqual(['done', 'signed-in']);
     await settled(session);
@@ -147,8 +147,8 @@ describe('getting in by the code', () => {
 
   it('changes nothing when the browser dies before the last step', async () => {
     const { form } = await recoverBy(code, second);
-    form.askBack();
-    form.isRetyped = true;
+    form.shown.askBack();
+    form.shown.isRetyped = true;
     for (const each of browsers.splice(1)) each.close();
     expect(await logIn(second)).toBe('bad_credentials');
     expect(await logIn(first)).toBe('in');
@@ -157,8 +157,8 @@ describe('getting in by the code', () => {
 
   it('is whole when the answer to the last step is lost: the new password counts, and a second try gets in', async () => {
     const { at, form, session } = await recoverBy(code, second);
-    form.askBack();
-    form.isRetyped = true;
+    form.shown.askBack();
+    form.shown.isRetyped = true;
     at.intercept = async (url, pass) => {
       const answer = await pass();
       if (!url.includes('auth.recover')) return answer;

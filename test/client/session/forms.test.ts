@@ -31,8 +31,8 @@ function fill(form: RegistrationForm, username: string): RegistrationForm {
 
 /** Through code and re-type, up to registering. */
 async function finish(form: RegistrationForm): Promise<void> {
-  form.askBack();
-  form.isRetyped = true;
+  form.shown.askBack();
+  form.shown.isRetyped = true;
   await form.finish();
 }
 
@@ -87,7 +87,7 @@ describe('registering', () => {
     const { session } = await visitor();
     const form = fill(new RegistrationForm(session, { inviteCode }), 'ADA');
     await form.submitAccount();
-    expect([form.step, form.usernameFault, form.recoveryCode]).toEqual([
+    expect([form.step, form.usernameFault, form.shown.code]).toEqual([
       'account',
       'session.usernameTaken',
       '',
@@ -102,7 +102,7 @@ describe('registering', () => {
     await form.submitAccount();
     expect(form.step).toBe('code');
     await form.finish();
-    form.askBack();
+    form.shown.askBack();
     await form.finish();
     expect([form.step, session.status]).toEqual(['retype', 'signed-out']);
     expect(browser.calls).not.toContain('auth.register');
@@ -112,7 +112,7 @@ describe('registering', () => {
     const [slow, quick] = [await visitor(), await visitor()];
     const late = fill(new RegistrationForm(slow.session, { inviteCode }), 'grace');
     await late.submitAccount();
-    const code = late.recoveryCode;
+    const code = late.shown.code;
     const first = fill(new RegistrationForm(quick.session, { inviteCode }), 'grace');
     await first.submitAccount();
     await finish(first);
@@ -122,7 +122,7 @@ describe('registering', () => {
     expect([late.step, late.usernameFault]).toEqual(['account', 'session.usernameTaken']);
     late.username = 'grace2';
     await late.submitAccount();
-    expect([late.step, late.recoveryCode]).toEqual(['retype', code]);
+    expect([late.step, late.shown.code]).toEqual(['retype', code]);
     await late.finish();
     expect([late.step, slow.session.status]).toEqual(['done', 'signed-in']);
   });
@@ -131,14 +131,14 @@ describe('registering', () => {
     const { session } = await visitor();
     const form = fill(new RegistrationForm(session, { inviteCode }), 'changer');
     await form.submitAccount();
-    const code = form.recoveryCode;
-    form.askBack();
-    form.isRetyped = true;
+    const code = form.shown.code;
+    form.shown.askBack();
+    form.shown.isRetyped = true;
     form.back();
     form.password = 'pebble harbour violin nine';
     await form.submitAccount();
-    expect([form.step, form.isRetyped]).toEqual(['code', false]);
-    expect(form.recoveryCode).not.toBe(code);
+    expect([form.step, form.shown.isRetyped]).toEqual(['code', false]);
+    expect(form.shown.code).not.toBe(code);
   });
 });
 

@@ -56,12 +56,12 @@ async function startOver(session: Session, code: string): Promise<void> {
   expect([question.step, question.usernameFault]).toEqual(['confirm', 'startOver.nameDiffers']);
   question.username = ' Ben ';
   await question.confirm();
-  expect(question.recoveryCode.length).toBeGreaterThan(25);
-  question.askBack();
+  expect(question.shown.code.length).toBeGreaterThan(25);
+  question.shown.askBack();
   // Without the groups typed back nothing happens.
   await question.finish();
   expect(question.step).toBe('retype');
-  question.isRetyped = true;
+  question.shown.isRetyped = true;
   await question.finish();
   expect([await done, form.failure, form.hasStartedOver]).toEqual(['in', null, true]);
 }

@@ -17,6 +17,7 @@ import {
   CHANNEL,
   CONTEXT,
   EPOCH,
+  expectedOf,
   flip,
   headerFor,
   NOW,
@@ -33,7 +34,7 @@ const bob = person('bob');
 const carol = person('carol');
 /** Version, then flags. */
 const FLAGS_AT = 1;
-const owner = { channelId: CHANNEL, ...ada.device, devicePublicKey: ada.publicKey, maxEpoch: EPOCH };
+const owner = expectedOf(ada);
 const fading = (seed: string) => chainOf(ada, seed, { ephemeral: true });
 
 describe('ephemeral chains', () => {

@@ -70,14 +70,16 @@ export function chainOf(owner: Person, seed: string, options: ChainOptions = {})
   );
 }
 
-export function certOf(chain: SenderChain, owner: Person): VerifiedChainCert {
-  const { channelId } = chain;
-  return verifyChainCert(chain.cert, {
-    channelId,
-    ...owner.device,
-    devicePublicKey: owner.publicKey,
-    maxEpoch: EPOCH + 100,
-  });
+/** What a certificate of this person's chain in CHANNEL has to say. */
+export const expectedOf = ({ device, publicKey }: Person) => ({
+  channelId: CHANNEL,
+  ...device,
+  devicePublicKey: publicKey,
+  maxEpoch: EPOCH,
+});
+
+export function certOf({ channelId, cert }: SenderChain, owner: Person): VerifiedChainCert {
+  return verifyChainCert(cert, { ...expectedOf(owner), channelId, maxEpoch: EPOCH + 100 });
 }
 
 /** What session decryption hands out; sessions themselves are tested elsewhere. */
@@ -134,6 +136,14 @@ export function pair(seed: string, options: ChainOptions = {}): { ada: Speaker; 
   const who = person('ada');
   const chain = chainOf(who, seed, options);
   return { ada: new Speaker(who, chain, seed), held: received(who, chain) };
+}
+
+/** A chain of Ada's after three messages. */
+export function spoken(seed: string, options: ChainOptions): { chain: SenderChain; events: IncomingEvent[] } {
+  const who = person('ada');
+  const speaker = new Speaker(who, chainOf(who, seed, options), seed);
+  const events = ['zero', 'one', 'two'].map((text) => speaker.say(text));
+  return { chain: speaker.chain, events };
 }
 
 /** A copy with one bit changed. */

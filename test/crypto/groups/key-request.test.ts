@@ -20,7 +20,7 @@ import {
   overSession,
   person,
   received,
-  Speaker,
+  spoken,
 } from './group-people.ts';
 import { expectCode } from '../support/expect-code.ts';
 
@@ -37,12 +37,8 @@ const asker = (more: Partial<Asker> = {}): Asker => ({
 const owned = (chain: SenderChain | undefined): RequestedChain => ({ kind: 'owned', chain });
 
 /** Bob was a reader when the chain began, Carol was not. */
-function spoken(seed: string, shareable = false) {
-  const chain = chainOf(ada, seed, { readers: [ada.device.aid, bob.device.aid], shareable });
-  const speaker = new Speaker(ada, chain, seed);
-  const events = ['zero', 'one', 'two'].map((text) => speaker.say(text));
-  return { chain: speaker.chain, events };
-}
+const heard = (seed: string, shareable = false) =>
+  spoken(seed, { readers: [ada.device.aid, bob.device.aid], shareable });
 
 function request(chain: SenderChain, iter: number, channelId = CHANNEL): KeyRequestPayload {
   return { kind: 'key-request', channelId, chainId: chain.chainId, iter };
@@ -58,7 +54,7 @@ function withheld(answer: KeyAnswer): string {
 
 describe('key requests', () => {
   it('answer a reader who missed the chain with exactly the position asked for', () => {
-    const { chain, events } = spoken('missed');
+    const { chain, events } = heard('missed');
     const answer = answerKeyRequest(request(chain, 1), asker(), owned(chain));
     expect(answer.answer && answer.startIter).toBe(1);
     const held = received(ada, chain, 1);
@@ -69,7 +65,7 @@ describe('key requests', () => {
   });
 
   it('A71 withhold from accounts that are not members', () => {
-    const { chain } = spoken('non-member');
+    const { chain } = heard('non-member');
     for (const iter of [0, 3]) {
       const answer = answerKeyRequest(request(chain, iter), asker({ member: false }), owned(chain));
       expect(withheld(answer)).toBe('not-member');
@@ -77,7 +73,7 @@ describe('key requests', () => {
   });
 
   it('A71 withhold from later members what was said before they came', () => {
-    const { chain } = spoken('later');
+    const { chain } = heard('later');
     const late = asker({ device: carol.device });
     expect(withheld(answerKeyRequest(request(chain, 0), late, owned(chain)))).toBe('not-shareable');
     expect(withheld(answerKeyRequest(request(chain, 2), late, owned(chain)))).toBe('not-shareable');
@@ -89,7 +85,7 @@ describe('key requests', () => {
   });
 
   it('A71 withhold from devices no account log certifies any more', () => {
-    const { chain } = spoken('unverified');
+    const { chain } = heard('unverified');
     const dead = asker({ live: false });
     expect(withheld(answerKeyRequest(request(chain, 0), dead, owned(chain)))).toBe('revoked');
     // also from a device that is neither certified nor a member's
@@ -98,8 +94,8 @@ describe('key requests', () => {
   });
 
   it('A71 say too-old for chains that are gone, and for another channel or chain', () => {
-    const { chain } = spoken('gone');
-    const other = spoken('gone/other').chain;
+    const { chain } = heard('gone');
+    const other = heard('gone/other').chain;
     expect(withheld(answerKeyRequest(request(chain, 0), asker(), owned(undefined)))).toBe('too-old');
     expect(withheld(answerKeyRequest(request(chain, 0, OTHER_CHANNEL), asker(), owned(chain)))).toBe(
       'too-old',
@@ -111,21 +107,21 @@ describe('key requests', () => {
   });
 
   it('share all of a shareable chain with later members', () => {
-    const { chain } = spoken('shared', true);
+    const { chain } = heard('shared', true);
     const late = asker({ device: carol.device });
     const answer = answerKeyRequest(request(chain, 0), late, owned(chain));
     expect(answer.answer && answer.startIter).toBe(0);
   });
 
   it('give own devices everything', () => {
-    const { chain } = spoken('own');
+    const { chain } = heard('own');
     const own = asker({ device: person('ada', 1).device });
     expect(answerKeyRequest(request(chain, 0), own, owned(chain)).answer).toBe(true);
   });
 
   it('A71 hand on somebody else’s chain to own devices, and to others only if shareable', () => {
     for (const shareable of [false, true]) {
-      const { chain, events } = spoken(`held/${shareable}`, shareable);
+      const { chain, events } = heard(`held/${shareable}`, shareable);
       const held = received(ada, chain, 0);
       const requested = { kind: 'held', chain: held, ownAid: bob.device.aid } as const;
       const own = answerKeyRequest(request(chain, 0), asker({ device: person('bob', 1).device }), requested);
@@ -148,7 +144,7 @@ describe('key requests', () => {
   });
 
   it('say too-old for positions whose keys were used and dropped', () => {
-    const { chain, events } = spoken('used', true);
+    const { chain, events } = heard('used', true);
     const used = openGroupEvent(received(ada, chain, 0), events[0]!, CONTEXT).chain;
     const requested = { kind: 'held', chain: used, ownAid: bob.device.aid } as const;
     expect(withheld(answerKeyRequest(request(chain, 0), asker({ device: carol.device }), requested))).toBe(

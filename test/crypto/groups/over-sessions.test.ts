@@ -13,7 +13,17 @@ import { openGroupEvent } from '#crypto/sender-key.ts';
 import { encryptPairwise } from '#crypto/session.ts';
 import { expectCode } from '../support/expect-code.ts';
 import { makeEnd, open, peek, type End } from '../support/pairs.ts';
-import { CHANNEL, CONTEXT, EPOCH, headerFor, NOW, rngOf, Speaker, type Person } from './group-people.ts';
+import {
+  CHANNEL,
+  CONTEXT,
+  EPOCH,
+  expectedOf,
+  headerFor,
+  NOW,
+  type Person,
+  rngOf,
+  Speaker,
+} from './group-people.ts';
 
 function personOf(end: End): Person {
   const { signing, deviceId } = end.device.secrets;
@@ -58,9 +68,7 @@ function chainFor(end: End, readers: readonly End[]): SenderChain {
 }
 
 function contextFor(owner: End, chain: SenderChain): InstallContext {
-  const { device, publicKey } = personOf(owner);
-  const expected = { channelId: CHANNEL, ...device, devicePublicKey: publicKey, maxEpoch: EPOCH };
-  return { cert: verifyChainCert(chain.cert, expected), existing: [], now: NOW };
+  return { cert: verifyChainCert(chain.cert, expectedOf(personOf(owner))), existing: [], now: NOW };
 }
 
 describe('groups over real sessions', () => {

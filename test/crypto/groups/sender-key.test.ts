@@ -19,9 +19,9 @@ import { encryptGroupEvent, openGroupEvent, parseGroupEvent } from '#crypto/send
 import {
   certOf,
   chainOf,
-  CHANNEL,
   CONTEXT,
   EPOCH,
+  expectedOf,
   flip,
   headerFor,
   NOW,
@@ -238,7 +238,7 @@ describe('sender keys under attack', () => {
 
   it('A63 refuses certificates of another channel, account or device, of a future epoch, and forged ones', () => {
     const chain = chainOf(ada, 'a63');
-    const owner = { channelId: CHANNEL, ...ada.device, devicePublicKey: ada.publicKey, maxEpoch: EPOCH };
+    const owner = expectedOf(ada);
     expect(verifyChainCert(chain.cert, owner).epoch).toBe(EPOCH);
     const second = person('ada', 1);
     expectCode('mismatch', () => verifyChainCert(chain.cert, { ...owner, channelId: OTHER_CHANNEL }));
@@ -267,7 +267,7 @@ describe('sender keys under attack', () => {
     ]) {
       expectCode('limit', () => signChainCert({ ...good, ...terms }, ada.secretKey));
     }
-    const owner = { channelId: CHANNEL, ...ada.device, devicePublicKey: ada.publicKey, maxEpoch: EPOCH };
+    const owner = expectedOf(ada);
     const smallOrder = new Uint8Array(32);
     smallOrder[0] = 1;
     const crafted = signChainCert({ ...good, chainPublicKey: smallOrder }, ada.secretKey);

@@ -12,25 +12,18 @@ import {
   chainOf,
   CHANNEL,
   CONTEXT,
-  EPOCH,
+  expectedOf,
   NOW,
   overSession,
   person,
   received,
-  Speaker,
+  spoken,
 } from './group-people.ts';
 import { expectCode } from '../support/expect-code.ts';
 
 const ada = person('ada');
 const bob = person('bob');
 const carol = person('carol');
-
-/** A shareable chain of Ada's with three messages. */
-function spoken(seed: string) {
-  const speaker = new Speaker(ada, chainOf(ada, seed, { shareable: true }), seed);
-  const events = ['zero', 'one', 'two'].map((text) => speaker.say(text));
-  return { chain: speaker.chain, events };
-}
 
 /** As Bob, who read along, keeps it: the earliest key he was given. */
 const kept = ({ channelId, chainId, cert, shareable, seed }: SenderChain): HeldChain => ({
@@ -57,7 +50,7 @@ const asker = { device: carol.device, live: true, member: true };
 
 describe('shared history', () => {
   it('is handed on whole by any reader, whichever position was asked for', () => {
-    const { chain, events } = spoken('whole');
+    const { chain, events } = spoken('whole', { shareable: true });
     for (const requested of [
       { kind: 'held', chain: kept(chain), ownAid: bob.device.aid },
       { kind: 'owned', chain },
@@ -75,7 +68,7 @@ describe('shared history', () => {
     const live = Array.from({ length: MAX_CHAINS_PER_SENDER_DEVICE }, (_, i) =>
       received(ada, chainOf(ada, `live/${i}`), 0),
     );
-    const { chain } = spoken('beside');
+    const { chain } = spoken('beside', { shareable: true });
     const packet = encodePairwise({
       kind: 'forwarded-chain',
       cert: chain.cert,
@@ -94,7 +87,7 @@ describe('shared history', () => {
   });
 
   it('A72 needs the certificate its author signed, of a size a certificate has', () => {
-    const { chain } = spoken('forged');
+    const { chain } = spoken('forged', { shareable: true });
     const other = chainOf(ada, 'forged/other', { shareable: true });
     const forged = encodePairwise({
       kind: 'forwarded-chain',
@@ -117,7 +110,7 @@ describe('shared history', () => {
       const chain = chainOf(ada, `flip/${shareable}`, { shareable });
       const cert = chain.cert.slice();
       cert[1]! ^= 1;
-      const owner = { channelId: CHANNEL, ...ada.device, devicePublicKey: ada.publicKey, maxEpoch: EPOCH };
+      const owner = expectedOf(ada);
       expect(verifyChainCert(chain.cert, owner).shareable).toBe(shareable);
       expectCode('bad_signature', () => verifyChainCert(cert, owner));
     }

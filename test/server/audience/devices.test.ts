@@ -1,14 +1,14 @@
 // A device of an account comes or goes: every channel the account reads hears of it, nobody else does.
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
 import type { Deps } from '#server/deps.ts';
 import { bumpDevices, bumpEpoch, topicsOf } from '#server/domains/audience/audience.service.ts';
 import { transaction } from '#server/platform/transaction.ts';
 import type { ChannelId } from '#shared/ids.ts';
-import { testDeps } from '#test/support/deps.ts';
 import { makeMember, makeWorld, type Someone, type World } from '#test/support/factories.ts';
+import { freshWorld } from '#test/support/fresh.ts';
 import type { RecordedEvents } from '#test/support/recorded-events.ts';
-import { openTestDatabase, type TestDatabase } from '#test/support/test-db.ts';
+import type { TestDatabase } from '#test/support/test-db.ts';
 
 let db: TestDatabase;
 let deps: Deps;
@@ -18,14 +18,9 @@ let person: Someone;
 let dm: ChannelId;
 let foreign: ChannelId;
 
-beforeAll(async () => {
-  db = await openTestDatabase();
-});
-afterAll(() => db.close());
+const fresh = freshWorld();
 beforeEach(async () => {
-  await db.truncate();
-  ({ deps, events } = await testDeps(db));
-  world = await makeWorld(deps);
+  ({ db, deps, events, world } = await fresh());
   person = await makeMember(deps, world);
   dm = (await person.api.dms.open({ accountId: world.owner.accountId })).channel.channelId;
   foreign = (await makeWorld(deps)).channelId;

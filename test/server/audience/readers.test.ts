@@ -1,6 +1,6 @@
 // Who reads what: the SQL against the shared policy, flips, slices, epochs and the limit on readers.
 import fc from 'fast-check';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { Deps } from '#server/deps.ts';
 import { recompute, readersOf } from '#server/domains/audience/audience.service.ts';
 import { diffReaders, listGroupViewers, sliceEnd } from '#server/domains/audience/audience.queries.ts';
@@ -8,10 +8,11 @@ import { transaction } from '#server/platform/transaction.ts';
 import type { AccountId, ChannelId, RoleId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
 import { permission, resolveBits, type OverrideSet } from '#shared/permissions.ts';
-import { refusal, testDeps } from '#test/support/deps.ts';
-import { makeMember, makeSomeone, makeWorld, type Someone, type World } from '#test/support/factories.ts';
+import { refusal } from '#test/support/deps.ts';
+import { makeMember, makeSomeone, type Someone, type World } from '#test/support/factories.ts';
+import { freshWorld } from '#test/support/fresh.ts';
 import type { RecordedEvents } from '#test/support/recorded-events.ts';
-import { openTestDatabase, type TestDatabase } from '#test/support/test-db.ts';
+import type { TestDatabase } from '#test/support/test-db.ts';
 
 let db: TestDatabase;
 let deps: Deps;
@@ -19,14 +20,9 @@ let events: RecordedEvents;
 let world: World;
 const { view, send } = permission;
 
-beforeAll(async () => {
-  db = await openTestDatabase();
-});
-afterAll(() => db.close());
+const fresh = freshWorld();
 beforeEach(async () => {
-  await db.truncate();
-  ({ deps, events } = await testDeps(db));
-  world = await makeWorld(deps);
+  ({ db, deps, events, world } = await fresh());
 });
 
 const keysOf = (channelId: ChannelId) =>

@@ -1,28 +1,23 @@
 // What the server holds about one account comes out whole, page by page, and nothing of anybody else's.
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
 import { toBase64Url } from '#crypto/index.ts';
 import { exportPartSchema, type ExportPart, type ExportRow } from '#shared/account.ts';
 import { limits } from '#shared/limits.ts';
-import { refusal, testDeps, type TestDeps } from '../../support/deps.ts';
+import { refusal, type TestDeps } from '../../support/deps.ts';
+import { freshPeople } from '../../support/fresh.ts';
 import { opaquePacket, Pen, sealDm } from '../../support/messages.ts';
-import { registerPerson, type Person } from '../../support/people.ts';
-import { openTestDatabase, type TestDatabase } from '../../support/test-db.ts';
+import { makeHome, registerPerson, type Person } from '../../support/people.ts';
+import type { TestDatabase } from '../../support/test-db.ts';
 
 let db: TestDatabase;
 let world: TestDeps;
 let ada: Person;
 let ben: Person;
 
-beforeAll(async () => {
-  db = await openTestDatabase();
-});
+const fresh = freshPeople({ ada: { username: 'ada', units: 2 }, ben: { username: 'ben', units: 2 } });
 beforeEach(async () => {
-  await db.truncate();
-  world = await testDeps(db);
-  ada = await registerPerson(world.deps, { username: 'ada', units: 2 });
-  ben = await registerPerson(world.deps, { username: 'ben', units: 2 });
+  ({ db, world, ada, ben } = await fresh());
 });
-afterAll(() => db.close());
 
 async function take(person: Person, part: ExportPart): Promise<ExportRow[]> {
   const rows: ExportRow[] = [];
@@ -43,10 +38,7 @@ const takeAll = async (person: Person): Promise<Record<ExportPart, ExportRow[]>>
   ) as Record<ExportPart, ExportRow[]>;
 
 it('is what was done, by kind, and neither secrets nor what is sealed', async () => {
-  const { communityId, channels } = await ada.api.communities.create({ name: 'Home' });
-  const channelId = channels[0]!.channelId;
-  const { code } = await ada.api.invites.create({ communityId });
-  await ben.api.invites.accept({ code });
+  const { communityId, channelId, code } = await makeHome(ada, ben);
   const pen = new Pen(ada, channelId);
   const sealed = [pen.text('one'), pen.text('two')];
   sealed.push(pen.react(sealed[0]!.eventId));

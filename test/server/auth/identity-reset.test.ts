@@ -1,5 +1,5 @@
 // Who lost everything: a password by the operator's link, which opens no keys, and another identity under the same account.
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import {
   createRotateRoot,
   ed25519KeyPair,
@@ -11,10 +11,11 @@ import {
 import { offerPasswordReset } from '#server/domains/auth/password-reset.service.ts';
 import { suspendPerson } from '#server/domains/users/staff.service.ts';
 import { verifyDatabase } from '#server/operations/verify-database.ts';
-import type { ChannelId, CommunityId } from '#shared/ids.ts';
+import type { ChannelId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
 import { backupAppend } from '../../support/backup.ts';
-import { caller, refusal, testDeps, testRequest, type Caller, type TestDeps } from '../../support/deps.ts';
+import { caller, refusal, testRequest, type Caller, type TestDeps } from '../../support/deps.ts';
+import { freshPeople } from '../../support/fresh.ts';
 import {
   makeIdentity,
   makeSecondDevice,
@@ -23,9 +24,9 @@ import {
   startingOver,
 } from '../../support/keys.ts';
 import { opaquePacket, Pen } from '../../support/messages.ts';
-import { attach, registerPerson, type Person } from '../../support/people.ts';
+import { attach, makeHome, type Person } from '../../support/people.ts';
 import { countRows } from '../../support/row-counts.ts';
-import { openTestDatabase, type TestDatabase } from '../../support/test-db.ts';
+import type { TestDatabase } from '../../support/test-db.ts';
 import { appCode } from '../../support/totp.ts';
 
 let db: TestDatabase;
@@ -33,16 +34,10 @@ let world: TestDeps;
 let ada: Person;
 let ben: Person;
 
-beforeAll(async () => {
-  db = await openTestDatabase();
-});
+const fresh = freshPeople({ ada: { username: 'ada' }, ben: { username: 'ben', units: 2 } });
 beforeEach(async () => {
-  await db.truncate();
-  world = await testDeps(db);
-  ada = await registerPerson(world.deps, { username: 'ada' });
-  ben = await registerPerson(world.deps, { username: 'ben', units: 2 });
+  ({ db, world, ada, ben } = await fresh());
 });
-afterAll(() => db.close());
 
 const anybody = () => caller(world.deps, null, testRequest());
 const refOf = ({ accountId, deviceId }: Person) => ({ accountId, deviceId });
@@ -109,7 +104,6 @@ describe('a link to set a new password', () => {
 });
 
 describe('account.resetIdentity', () => {
-  let communityId: CommunityId;
   let channelId: ChannelId;
   /** Ben on a browser without keys. */
   let bare: Caller;
@@ -118,11 +112,7 @@ describe('account.resetIdentity', () => {
   const start = (identity = fresh()) => bare.account.resetIdentity(startingOver(identity, ben));
 
   beforeEach(async () => {
-    const made = await ada.api.communities.create({ name: 'Home' });
-    ({ communityId } = made);
-    channelId = made.channels[0]!.channelId;
-    const { code } = await ada.api.invites.create({ communityId });
-    await ben.api.invites.accept({ code });
+    ({ channelId } = await makeHome(ada, ben));
     session = await login(ben);
     bare = caller(world.deps, { ...session, deviceId: null });
   });

@@ -1,23 +1,19 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { limits } from '#shared/limits.ts';
-import { caller, refusal, testDeps, testRequest, type TestDeps } from '../../support/deps.ts';
-import { registerPerson, type Person } from '../../support/people.ts';
-import { openTestDatabase, type TestDatabase } from '../../support/test-db.ts';
+import { caller, refusal, testRequest, type TestDeps } from '../../support/deps.ts';
+import { freshPeople } from '../../support/fresh.ts';
+import type { Person } from '../../support/people.ts';
+import type { TestDatabase } from '../../support/test-db.ts';
 import { toBase64Url } from '#crypto/index.ts';
 
 let db: TestDatabase;
 let world: TestDeps;
 let ada: Person;
 
-beforeAll(async () => {
-  db = await openTestDatabase();
-});
+const fresh = freshPeople({ ada: { username: 'ada' } });
 beforeEach(async () => {
-  await db.truncate();
-  world = await testDeps(db);
-  ada = await registerPerson(world.deps, { username: 'ada' });
+  ({ db, world, ada } = await fresh());
 });
-afterAll(() => db.close());
 
 const wrong = toBase64Url(new Uint8Array(32).fill(1));
 const from = (address: string) => testRequest({ address });

@@ -1,11 +1,12 @@
 // Passkeys against an authenticator in software: adding, logging in, as the second factor, and every bent answer.
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { limits } from '#shared/limits.ts';
 import { toBase64Url } from '#crypto/index.ts';
-import { caller, refusal, testDeps, testRequest, type TestDeps } from '../../support/deps.ts';
+import { caller, refusal, testRequest, type TestDeps } from '../../support/deps.ts';
+import { freshPeople } from '../../support/fresh.ts';
 import { SoftPasskey, type Bent } from '../../support/passkey.ts';
-import { registerPerson, type Person } from '../../support/people.ts';
-import { openTestDatabase, type TestDatabase } from '../../support/test-db.ts';
+import type { Person } from '../../support/people.ts';
+import type { TestDatabase } from '../../support/test-db.ts';
 import { appCode } from '../../support/totp.ts';
 
 let db: TestDatabase;
@@ -14,17 +15,11 @@ let ada: Person;
 let eve: Person;
 let anybody: Person['api'];
 
-beforeAll(async () => {
-  db = await openTestDatabase();
-});
+const fresh = freshPeople({ ada: { username: 'ada' }, eve: { username: 'eve' } });
 beforeEach(async () => {
-  await db.truncate();
-  world = await testDeps(db);
-  ada = await registerPerson(world.deps, { username: 'ada' });
-  eve = await registerPerson(world.deps, { username: 'eve' });
+  ({ db, world, ada, eve } = await fresh());
   anybody = caller(world.deps, null);
 });
-afterAll(() => db.close());
 
 async function add(person: Person = ada, name = 'Phone'): Promise<SoftPasskey> {
   const passkey = new SoftPasskey();

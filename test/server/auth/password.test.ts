@@ -1,26 +1,22 @@
 // Another password, another recovery code, getting in by the code: everything that opens an account is swapped together.
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { fromBase64Url, toBase64Url } from '#crypto/index.ts';
 import { limits } from '#shared/limits.ts';
-import { caller, refusal, testDeps, testRequest, type TestDeps } from '../../support/deps.ts';
+import { caller, refusal, testRequest, type TestDeps } from '../../support/deps.ts';
+import { freshPeople } from '../../support/fresh.ts';
 import { makeIdentity, nextPassword } from '../../support/keys.ts';
-import { registerPerson, type Person } from '../../support/people.ts';
+import type { Person } from '../../support/people.ts';
 import { countRows } from '../../support/row-counts.ts';
-import { openTestDatabase, type TestDatabase } from '../../support/test-db.ts';
+import type { TestDatabase } from '../../support/test-db.ts';
 
 let db: TestDatabase;
 let world: TestDeps;
 let ada: Person;
 
-beforeAll(async () => {
-  db = await openTestDatabase();
-});
+const fresh = freshPeople({ ada: { username: 'ada' } });
 beforeEach(async () => {
-  await db.truncate();
-  world = await testDeps(db);
-  ada = await registerPerson(world.deps, { username: 'ada' });
+  ({ db, world, ada } = await fresh());
 });
-afterAll(() => db.close());
 
 const secretOf = (fill: number): string => toBase64Url(new Uint8Array(32).fill(fill));
 const anybody = (address = '198.51.100.7') => caller(world.deps, null, testRequest({ address }));

@@ -1,12 +1,13 @@
 // Sensitive actions need fresh proof of the person; which those are is written down in the architecture test.
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { appRouter } from '#server/router.ts';
 import { limits } from '#shared/limits.ts';
 import { createRevokeDevice, extendAccountLog, toBase64Url, uuidToBytes } from '#crypto/index.ts';
-import { caller, refusal, testDeps, testRequest, type TestDeps } from '../../support/deps.ts';
+import { caller, refusal, testRequest, type TestDeps } from '../../support/deps.ts';
+import { freshPeople } from '../../support/fresh.ts';
 import { makeSecondDevice } from '../../support/keys.ts';
-import { registerPerson, type Person } from '../../support/people.ts';
-import { openTestDatabase, type TestDatabase } from '../../support/test-db.ts';
+import type { Person } from '../../support/people.ts';
+import type { TestDatabase } from '../../support/test-db.ts';
 import { appCode } from '../../support/totp.ts';
 
 const wrong = toBase64Url(new Uint8Array(32).fill(1));
@@ -14,15 +15,10 @@ let db: TestDatabase;
 let world: TestDeps;
 let ada: Person;
 
-beforeAll(async () => {
-  db = await openTestDatabase();
-});
+const fresh = freshPeople({ ada: { username: 'ada' } });
 beforeEach(async () => {
-  await db.truncate();
-  world = await testDeps(db);
-  ada = await registerPerson(world.deps, { username: 'ada' });
+  ({ db, world, ada } = await fresh());
 });
-afterAll(() => db.close());
 
 const table = appRouter._def.procedures as unknown as Record<
   string,

@@ -1,12 +1,13 @@
 // The second step of logging in: codes by time and backup codes, each good once, and what guessing them costs.
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { limits } from '#shared/limits.ts';
 import type { Factor, FactorProof } from '#shared/second-factor.ts';
 import { fromBase64Url, toBase64Url } from '#crypto/index.ts';
-import { caller, refusal, testDeps, testRequest, type TestDeps } from '../../support/deps.ts';
+import { caller, refusal, testRequest, type TestDeps } from '../../support/deps.ts';
+import { freshPeople } from '../../support/fresh.ts';
 import { nextPassword } from '../../support/keys.ts';
-import { registerPerson, type Person } from '../../support/people.ts';
-import { openTestDatabase, type TestDatabase } from '../../support/test-db.ts';
+import type { Person } from '../../support/people.ts';
+import type { TestDatabase } from '../../support/test-db.ts';
 import { appCode } from '../../support/totp.ts';
 
 const STEP = 30_000;
@@ -18,15 +19,10 @@ let ada: Person;
 let secret: string;
 let backupCodes: readonly string[];
 
-beforeAll(async () => {
-  db = await openTestDatabase();
-});
+const fresh = freshPeople({ ada: { username: 'ada' } });
 beforeEach(async () => {
-  await db.truncate();
-  world = await testDeps(db);
-  ada = await registerPerson(world.deps, { username: 'ada' });
+  ({ db, world, ada } = await fresh());
 });
-afterAll(() => db.close());
 
 const codeNow = (offset = 0): string => appCode(secret, world.clock.now() + offset * STEP);
 const totp = (offset = 0): Factor => ({ kind: 'totp', code: codeNow(offset) });

@@ -1,32 +1,26 @@
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
 import { toBase64Url } from '#crypto/index.ts';
-import { caller, refusal, testDeps, testRequest, type TestDeps } from '../../support/deps.ts';
-import { registerPerson, type Person } from '../../support/people.ts';
+import { caller, refusal, testRequest, type TestDeps } from '../../support/deps.ts';
+import { freshPeople } from '../../support/fresh.ts';
+import { makeHome, registerPerson, type Person } from '../../support/people.ts';
 import { countRows } from '../../support/row-counts.ts';
-import { openTestDatabase, type TestDatabase } from '../../support/test-db.ts';
+import type { TestDatabase } from '../../support/test-db.ts';
 
 let db: TestDatabase;
 let world: TestDeps;
 let ada: Person;
 
-beforeAll(async () => {
-  db = await openTestDatabase();
-});
+const fresh = freshPeople({ ada: { username: 'ada' } });
 beforeEach(async () => {
-  await db.truncate();
-  world = await testDeps(db);
-  ada = await registerPerson(world.deps, { username: 'ada' });
+  ({ db, world, ada } = await fresh());
 });
-afterAll(() => db.close());
 
 const rename = (username: string, loginSecret = ada.loginSecret) =>
   ada.api.account.changeUsername({ loginSecret, username });
 
 it('is what one logs in with from then on, heard of by everybody who sees the profile', async () => {
   const ben = await registerPerson(world.deps, { username: 'ben' });
-  const { communityId } = await ada.api.communities.create({ name: 'Home' });
-  const { code } = await ada.api.invites.create({ communityId });
-  await ben.api.invites.accept({ code });
+  const { communityId } = await makeHome(ada, ben);
   const dm = await ada.api.dms.open({ accountId: ben.accountId });
   const { version } = await ada.api.users.me();
   world.events.clear();

@@ -1,29 +1,24 @@
 import { createRevokeDevice, fromBase64Url, toBase64Url, uuidToBytes } from '#crypto/index.ts';
 import type { DeviceActor } from '#server/deps.ts';
 import { limits } from '#shared/limits.ts';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { backupAppend, backupEntry } from '../../support/backup.ts';
-import { caller, refusal, testDeps, type TestDeps } from '../../support/deps.ts';
+import { caller, refusal, type TestDeps } from '../../support/deps.ts';
+import { freshPeople } from '../../support/fresh.ts';
 import { makeSecondDevice } from '../../support/keys.ts';
-import { attach, registerPerson, type Person } from '../../support/people.ts';
+import { attach, type Person } from '../../support/people.ts';
 import { countRows } from '../../support/row-counts.ts';
-import { openTestDatabase, type TestDatabase } from '../../support/test-db.ts';
+import type { TestDatabase } from '../../support/test-db.ts';
 
 let db: TestDatabase;
 let world: TestDeps;
 let ada: Person;
 let bob: Person;
 
-beforeAll(async () => {
-  db = await openTestDatabase();
-});
+const fresh = freshPeople({ ada: {}, bob: {} });
 beforeEach(async () => {
-  await db.truncate();
-  world = await testDeps(db);
-  ada = await registerPerson(world.deps);
-  bob = await registerPerson(world.deps);
+  ({ db, world, ada, bob } = await fresh());
 });
-afterAll(() => db.close());
 
 const bytesOf = (input: { entries: readonly string[] }): Uint8Array[] => input.entries.map(fromBase64Url);
 

@@ -1,13 +1,14 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { Deps } from '#server/deps.ts';
 import type { CommunityStructure } from '#shared/communities.ts';
 import type { ChannelId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
 import { permission } from '#shared/permissions.ts';
-import { refusal, testDeps } from '#test/support/deps.ts';
+import { refusal } from '#test/support/deps.ts';
 import { makeMember, makeSomeone, makeWorld, type Someone, type World } from '#test/support/factories.ts';
+import { freshWorld } from '#test/support/fresh.ts';
 import type { RecordedEvents } from '#test/support/recorded-events.ts';
-import { openTestDatabase, type TestDatabase } from '#test/support/test-db.ts';
+import type { TestDatabase } from '#test/support/test-db.ts';
 
 let db: TestDatabase;
 let deps: Deps;
@@ -17,14 +18,9 @@ let staff: Someone;
 let plain: Someone;
 const { view, manageChannels } = permission;
 
-beforeAll(async () => {
-  db = await openTestDatabase();
-});
-afterAll(() => db.close());
+const fresh = freshWorld();
 beforeEach(async () => {
-  await db.truncate();
-  ({ deps, events } = await testDeps(db));
-  world = await makeWorld(deps);
+  ({ db, deps, events, world } = await fresh());
   staff = await makeMember(deps, world, { roles: [world.roles.admin] });
   plain = await makeMember(deps, world);
   events.clear();

@@ -1,13 +1,14 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { Deps } from '#server/deps.ts';
 import { communitiesOf, communityStructure } from '#server/domains/communities/communities.service.ts';
 import type { AccountId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
 import { allPermissions, rolePresets } from '#shared/permissions.ts';
-import { refusal, testDeps } from '#test/support/deps.ts';
-import { makeMember, makeSomeone, makeWorld, type Someone, type World } from '#test/support/factories.ts';
+import { refusal } from '#test/support/deps.ts';
+import { makeMember, makeSomeone, type Someone, type World } from '#test/support/factories.ts';
+import { freshWorld } from '#test/support/fresh.ts';
 import type { RecordedEvents } from '#test/support/recorded-events.ts';
-import { openTestDatabase, type TestDatabase } from '#test/support/test-db.ts';
+import type { TestDatabase } from '#test/support/test-db.ts';
 
 let db: TestDatabase;
 let deps: Deps;
@@ -15,14 +16,9 @@ let events: RecordedEvents;
 let world: World;
 let person: Someone;
 
-beforeAll(async () => {
-  db = await openTestDatabase();
-});
-afterAll(() => db.close());
+const fresh = freshWorld();
 beforeEach(async () => {
-  await db.truncate();
-  ({ deps, events } = await testDeps(db));
-  world = await makeWorld(deps);
+  ({ db, deps, events, world } = await fresh());
   person = await makeMember(deps, world);
   events.clear();
 });

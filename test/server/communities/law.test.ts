@@ -1,12 +1,12 @@
 // Old client state + events = freshly loaded structure, for everybody who watches, after every service call.
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { freshWorld } from '#test/support/fresh.ts';
 import type { RecordedEvents } from '#test/support/recorded-events.ts';
 import type { Deps } from '#server/deps.ts';
 import { permission } from '#shared/permissions.ts';
 import { audienceReplay, type AudienceReplay } from '#test/support/audience-replay.ts';
-import { testDeps } from '#test/support/deps.ts';
-import { makeMember, makeSomeone, makeWorld, type Someone, type World } from '#test/support/factories.ts';
-import { openTestDatabase, type TestDatabase } from '#test/support/test-db.ts';
+import { makeMember, makeSomeone, type Someone, type World } from '#test/support/factories.ts';
+import type { TestDatabase } from '#test/support/test-db.ts';
 
 let db: TestDatabase;
 let deps: Deps;
@@ -18,14 +18,9 @@ let plain: Someone;
 let guest: Someone;
 const { view, send, pin } = permission;
 
-beforeAll(async () => {
-  db = await openTestDatabase();
-});
-afterAll(() => db.close());
+const fresh = freshWorld();
 beforeEach(async () => {
-  await db.truncate();
-  ({ deps, events } = await testDeps(db));
-  world = await makeWorld(deps);
+  ({ db, deps, events, world } = await fresh());
   staff = await makeMember(deps, world, { roles: [world.roles.admin] });
   plain = await makeMember(deps, world);
   guest = await makeSomeone(deps);

@@ -1,17 +1,17 @@
 // Structural changes against sends and against each other: nothing is lost, nobody deadlocks, and nothing is stored
 // under an epoch its reader was removed from.
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { Deps } from '#server/deps.ts';
 import { bumpDevices } from '#server/domains/audience/audience.service.ts';
 import type { SendRow } from '#server/domains/messages/send-statement.ts';
 import { transaction } from '#server/platform/transaction.ts';
 import { permission } from '#shared/permissions.ts';
 import { audienceReplay } from '#test/support/audience-replay.ts';
-import { testDeps } from '#test/support/deps.ts';
-import { makeMember, makeWorld, type Someone, type World } from '#test/support/factories.ts';
+import { makeMember, type Someone, type World } from '#test/support/factories.ts';
+import { freshWorld } from '#test/support/fresh.ts';
 import type { RecordedEvents } from '#test/support/recorded-events.ts';
-import { openTestDatabase, type TestDatabase } from '#test/support/test-db.ts';
+import type { TestDatabase } from '#test/support/test-db.ts';
 
 let db: TestDatabase;
 let deps: Deps;
@@ -20,14 +20,9 @@ let world: World;
 const { view } = permission;
 let person: Someone;
 
-beforeAll(async () => {
-  db = await openTestDatabase();
-});
-afterAll(() => db.close());
+const fresh = freshWorld();
 beforeEach(async () => {
-  await db.truncate();
-  ({ deps, events } = await testDeps(db));
-  world = await makeWorld(deps);
+  ({ db, deps, events, world } = await fresh());
   person = await makeMember(deps, world);
   events.clear();
 });

@@ -1,27 +1,21 @@
 // Leases: one state of a device goes on. A copy of its profile and a restored snapshot are found; a crash, a slow message
 // and a lost answer are not taken for one.
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { systemRng, toBase64Url } from '#crypto/index.ts';
 import type { LeaseResult } from '#shared/devices.ts';
 import { limits } from '#shared/limits.ts';
 import { LEASE_EPOCH_BYTES, LEASE_HISTORY } from '#client/crypto/engine-limits.ts';
-import { caller, refusal, testDeps, type TestDeps } from '../../support/deps.ts';
+import { caller, refusal, type TestDeps } from '../../support/deps.ts';
+import { freshPeople } from '../../support/fresh.ts';
 import { registerPerson, type Person } from '../../support/people.ts';
-import { openTestDatabase, type TestDatabase } from '../../support/test-db.ts';
 
-let db: TestDatabase;
 let world: TestDeps;
 let ada: Person;
 
-beforeAll(async () => {
-  db = await openTestDatabase();
-});
+const fresh = freshPeople({ ada: {} });
 beforeEach(async () => {
-  await db.truncate();
-  world = await testDeps(db);
-  ada = await registerPerson(world.deps);
+  ({ world, ada } = await fresh());
 });
-afterAll(() => db.close());
 
 /** A browser's profile as far as leases go: it can be copied, and put back as it was. */
 class Profile {

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
 import type { Deps } from '#server/deps.ts';
 import { dmsOf } from '#server/domains/channels/dms.service.ts';
 import { limits } from '#shared/limits.ts';
-import { refusal, testDeps } from '#test/support/deps.ts';
-import { makeMember, makeSomeone, makeWorld, type Someone, type World } from '#test/support/factories.ts';
+import { refusal } from '#test/support/deps.ts';
+import { makeMember, makeSomeone, type Someone, type World } from '#test/support/factories.ts';
+import { freshWorld } from '#test/support/fresh.ts';
 import type { RecordedEvents } from '#test/support/recorded-events.ts';
-import { openTestDatabase, type TestDatabase } from '#test/support/test-db.ts';
+import type { TestDatabase } from '#test/support/test-db.ts';
 
 let db: TestDatabase;
 let deps: Deps;
@@ -15,14 +16,9 @@ let world: World;
 let ada: Someone;
 let ben: Someone;
 
-beforeAll(async () => {
-  db = await openTestDatabase();
-});
-afterAll(() => db.close());
+const fresh = freshWorld();
 beforeEach(async () => {
-  await db.truncate();
-  ({ deps, events } = await testDeps(db));
-  world = await makeWorld(deps);
+  ({ db, deps, events, world } = await fresh());
   ada = await makeMember(deps, world, { name: 'ada' });
   ben = await makeMember(deps, world, { name: 'ben' });
   events.clear();

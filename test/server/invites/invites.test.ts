@@ -1,13 +1,14 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { Deps } from '#server/deps.ts';
 import { acceptInviteIn } from '#server/domains/invites/invites.service.ts';
 import { transaction } from '#server/platform/transaction.ts';
 import { limits } from '#shared/limits.ts';
-import { caller, refusal, testDeps } from '#test/support/deps.ts';
-import { makeMember, makeSomeone, makeWorld, type Someone, type World } from '#test/support/factories.ts';
+import { caller, refusal } from '#test/support/deps.ts';
+import { makeMember, makeSomeone, type Someone, type World } from '#test/support/factories.ts';
 import type { ManualClock } from '#test/support/clock.ts';
+import { freshWorld } from '#test/support/fresh.ts';
 import type { RecordedEvents } from '#test/support/recorded-events.ts';
-import { openTestDatabase, type TestDatabase } from '#test/support/test-db.ts';
+import type { TestDatabase } from '#test/support/test-db.ts';
 
 let db: TestDatabase;
 let deps: Deps;
@@ -16,14 +17,9 @@ let clock: ManualClock;
 let world: World;
 let guest: Someone;
 
-beforeAll(async () => {
-  db = await openTestDatabase();
-});
-afterAll(() => db.close());
+const fresh = freshWorld();
 beforeEach(async () => {
-  await db.truncate();
-  ({ deps, events, clock } = await testDeps(db));
-  world = await makeWorld(deps);
+  ({ db, deps, events, clock, world } = await fresh());
   guest = await makeSomeone(deps, { name: 'guest' });
   events.clear();
 });

@@ -9,31 +9,26 @@ import {
   toBase64Url,
   uuidToBytes,
 } from '#crypto/index.ts';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { expiredLinks } from '#server/jobs/expired-links.job.ts';
 import { decodeLogEntry } from '#crypto/verify.ts';
 import { limits } from '#shared/limits.ts';
-import { caller, refusal, testDeps, testRequest, type TestDeps } from '../../support/deps.ts';
+import { caller, refusal, testRequest, type TestDeps } from '../../support/deps.ts';
+import { freshPeople } from '../../support/fresh.ts';
 import { attachSignature, makeSecondDevice, newId } from '../../support/keys.ts';
-import { registerPerson, type Person } from '../../support/people.ts';
+import type { Person } from '../../support/people.ts';
 import { countRows } from '../../support/row-counts.ts';
-import { openTestDatabase, type TestDatabase } from '../../support/test-db.ts';
+import type { TestDatabase } from '../../support/test-db.ts';
 
 let db: TestDatabase;
 let world: TestDeps;
 let ada: Person;
 let bob: Person;
 
-beforeAll(async () => {
-  db = await openTestDatabase();
-});
+const fresh = freshPeople({ ada: {}, bob: {} });
 beforeEach(async () => {
-  await db.truncate();
-  world = await testDeps(db);
-  ada = await registerPerson(world.deps);
-  bob = await registerPerson(world.deps);
+  ({ db, world, ada, bob } = await fresh());
 });
-afterAll(() => db.close());
 
 const random = (length: number): string => toBase64Url(systemRng.bytes(length));
 const nobody = () => caller(world.deps, null);

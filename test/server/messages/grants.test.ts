@@ -1,11 +1,12 @@
 // Permission to send is remembered between messages; nothing that takes it away may be noticed one message late.
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { ChannelId, CommunityId } from '#shared/ids.ts';
-import { refusal, testDeps, type TestDeps } from '#test/support/deps.ts';
+import { refusal, type TestDeps } from '#test/support/deps.ts';
+import { freshPeople } from '#test/support/fresh.ts';
 import { Pen } from '#test/support/messages.ts';
-import { registerPerson, type Person } from '#test/support/people.ts';
+import { makeHome, type Person } from '#test/support/people.ts';
 import { sendMessage } from '#server/domains/messages/send.service.ts';
-import { openTestDatabase, type TestDatabase } from '#test/support/test-db.ts';
+import type { TestDatabase } from '#test/support/test-db.ts';
 
 describe('remembered permission to send', () => {
   let db: TestDatabase;
@@ -16,21 +17,10 @@ describe('remembered permission to send', () => {
   let channelId: ChannelId;
   let pen: Pen;
 
-  beforeAll(async () => {
-    db = await openTestDatabase();
-  });
-  afterAll(() => db.close());
-
+  const fresh = freshPeople({ ada: {}, ben: {} });
   beforeEach(async () => {
-    await db.truncate();
-    test = await testDeps(db);
-    ada = await registerPerson(test.deps);
-    ben = await registerPerson(test.deps);
-    const community = await ada.api.communities.create({ name: 'Home' });
-    communityId = community.communityId;
-    channelId = community.channels[0]!.channelId;
-    const { code } = await ada.api.invites.create({ communityId });
-    await ben.api.invites.accept({ code });
+    ({ db, world: test, ada, ben } = await fresh());
+    ({ communityId, channelId } = await makeHome(ada, ben));
     pen = new Pen(ben, channelId);
     await ben.api.messages.send(pen.text('allowed, and remembered'));
   });

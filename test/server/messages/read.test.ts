@@ -1,29 +1,22 @@
 // Reading the log: pages by ordinal with what was done to each message, contiguous gaps, cursors and heads.
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { ChannelId, CommunityId, EventId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
-import { refusal, testDeps, type TestDeps } from '#test/support/deps.ts';
+import { refusal, type TestDeps } from '#test/support/deps.ts';
+import { freshPeople } from '#test/support/fresh.ts';
 import { Pen } from '#test/support/messages.ts';
 import { registerPerson, type Person } from '#test/support/people.ts';
-import { openTestDatabase, type TestDatabase } from '#test/support/test-db.ts';
 
 describe('reading a channel log', () => {
-  let db: TestDatabase;
   let test: TestDeps;
   let ada: Person;
   let communityId: CommunityId;
   let channelId: ChannelId;
   let pen: Pen;
 
-  beforeAll(async () => {
-    db = await openTestDatabase();
-  });
-  afterAll(() => db.close());
-
+  const fresh = freshPeople({ ada: {} });
   beforeEach(async () => {
-    await db.truncate();
-    test = await testDeps(db);
-    ada = await registerPerson(test.deps);
+    ({ world: test, ada } = await fresh());
     const community = await ada.api.communities.create({ name: 'Home' });
     communityId = community.communityId;
     channelId = community.channels[0]!.channelId;

@@ -1,11 +1,12 @@
 // The write path: one statement judges, stores, orders and acknowledges; refusals are typed and store nothing.
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { ChannelId, CommunityId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
-import { refusal, testDeps, type TestDeps } from '#test/support/deps.ts';
+import { refusal, type TestDeps } from '#test/support/deps.ts';
+import { freshPeople } from '#test/support/fresh.ts';
 import { Pen, opaquePacket, sealDm, type Sealed } from '#test/support/messages.ts';
-import { registerPerson, type Person } from '#test/support/people.ts';
-import { openTestDatabase, type TestDatabase } from '#test/support/test-db.ts';
+import { makeHome, registerPerson, type Person } from '#test/support/people.ts';
+import type { TestDatabase } from '#test/support/test-db.ts';
 
 describe('messages.send', () => {
   let db: TestDatabase;
@@ -16,21 +17,10 @@ describe('messages.send', () => {
   let channelId: ChannelId;
   let pen: Pen;
 
-  beforeAll(async () => {
-    db = await openTestDatabase();
-  });
-  afterAll(() => db.close());
-
+  const fresh = freshPeople({ ada: {}, ben: { units: 1 } });
   beforeEach(async () => {
-    await db.truncate();
-    test = await testDeps(db);
-    ada = await registerPerson(test.deps);
-    ben = await registerPerson(test.deps, { units: 1 });
-    const community = await ada.api.communities.create({ name: 'Home' });
-    communityId = community.communityId;
-    channelId = community.channels[0]!.channelId;
-    const { code } = await ada.api.invites.create({ communityId });
-    await ben.api.invites.accept({ code });
+    ({ db, world: test, ada, ben } = await fresh());
+    ({ communityId, channelId } = await makeHome(ada, ben));
     test.events.clear();
     pen = new Pen(ada, channelId);
   });

@@ -5,32 +5,27 @@ import {
   requireLiveDevice,
   uuidToBytes,
 } from '#crypto/index.ts';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { ClaimResult } from '#shared/devices.ts';
 import { limits } from '#shared/limits.ts';
-import { refusal, testDeps, type TestDeps } from '../../support/deps.ts';
+import { refusal, type TestDeps } from '../../support/deps.ts';
+import { freshPeople } from '../../support/fresh.ts';
 import { makeUpload } from '../../support/keys.ts';
 import { registerPerson, type Person } from '../../support/people.ts';
 import { placeDm } from '../../support/places.ts';
 import { countRows } from '../../support/row-counts.ts';
-import { openTestDatabase, type TestDatabase } from '../../support/test-db.ts';
+import type { TestDatabase } from '../../support/test-db.ts';
 
 let db: TestDatabase;
 let world: TestDeps;
 let ada: Person;
 let bob: Person;
 
-beforeAll(async () => {
-  db = await openTestDatabase();
-});
+const fresh = freshPeople({ ada: {}, bob: {} });
 beforeEach(async () => {
-  await db.truncate();
-  world = await testDeps(db);
-  ada = await registerPerson(world.deps);
-  bob = await registerPerson(world.deps);
+  ({ db, world, ada, bob } = await fresh());
   world.events.clear();
 });
-afterAll(() => db.close());
 
 const uploadOf = (person: Person, units = 2) => makeUpload(person.device, { units, now: world.clock.now() });
 const claim = async (by: Person, of: Person): Promise<ClaimResult> => {

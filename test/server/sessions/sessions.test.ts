@@ -1,27 +1,22 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { createSession, rotateSession } from '#server/domains/sessions/sessions.service.ts';
 import { transaction } from '#server/platform/transaction.ts';
 import { limits } from '#shared/limits.ts';
-import { caller, refusal, testDeps, testRequest, type TestDeps } from '../../support/deps.ts';
-import { registerPerson, type Person } from '../../support/people.ts';
-import { openTestDatabase, type TestDatabase } from '../../support/test-db.ts';
+import { caller, refusal, testRequest, type TestDeps } from '../../support/deps.ts';
+import { freshPeople } from '../../support/fresh.ts';
+import type { Person } from '../../support/people.ts';
+import type { TestDatabase } from '../../support/test-db.ts';
 
 let db: TestDatabase;
 let world: TestDeps;
 let ada: Person;
 let bob: Person;
 
-beforeAll(async () => {
-  db = await openTestDatabase();
-});
+const fresh = freshPeople({ ada: {}, bob: {} });
 beforeEach(async () => {
-  await db.truncate();
-  world = await testDeps(db);
-  ada = await registerPerson(world.deps);
-  bob = await registerPerson(world.deps);
+  ({ db, world, ada, bob } = await fresh());
   world.events.clear();
 });
-afterAll(() => db.close());
 
 const logIn = (person: Person, userAgent = 'Other browser') => {
   const request = testRequest({ userAgent, address: '192.0.2.4' });

@@ -1,26 +1,21 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { refusal, testDeps, type TestDeps } from '../../support/deps.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { refusal, type TestDeps } from '../../support/deps.ts';
+import { freshPeople } from '../../support/fresh.ts';
 import { makeIdentity } from '../../support/keys.ts';
 import { registerPerson, type Person } from '../../support/people.ts';
 import { placeCommunity, placeDm } from '../../support/places.ts';
-import { openTestDatabase, type TestDatabase } from '../../support/test-db.ts';
+import type { TestDatabase } from '../../support/test-db.ts';
 
 let db: TestDatabase;
 let world: TestDeps;
 let ada: Person;
 let bob: Person;
 
-beforeAll(async () => {
-  db = await openTestDatabase();
-});
+const fresh = freshPeople({ ada: { username: 'ada' }, bob: { username: 'bob' } });
 beforeEach(async () => {
-  await db.truncate();
-  world = await testDeps(db);
-  ada = await registerPerson(world.deps, { username: 'ada' });
-  bob = await registerPerson(world.deps, { username: 'bob' });
+  ({ db, world, ada, bob } = await fresh());
   world.events.clear();
 });
-afterAll(() => db.close());
 
 const profile = {
   username: 'bob',

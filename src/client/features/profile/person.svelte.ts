@@ -6,9 +6,9 @@ import { shieldOf } from '#client/features/verification/shield.ts';
 import { failureWords } from '#client/features/conversation/failure-words.ts';
 import type { CommunityStructure } from '#shared/communities.ts';
 import type { AccountId, ChannelId } from '#shared/ids.ts';
-import { limits } from '#shared/limits.ts';
 import type { ShieldState } from '#client/ui/presence-type.ts';
 import type { Profile } from '#shared/users.ts';
+import { deviceSummaries } from './device-names.ts';
 
 export interface PersonDevice {
   readonly deviceId: string;
@@ -78,11 +78,10 @@ export class Person {
   async load(): Promise<void> {
     const { accountId } = this;
     const { keys, identities, api } = this.#workspace;
-    await keys.refreshLogs([{ accountId, headSeq: Number.MAX_SAFE_INTEGER }]).catch(() => undefined);
+    await keys.refreshNewest([accountId]).catch(() => undefined);
     await identities.reread(accountId);
-    const query = { accounts: [{ accountId, fromSeq: limits.accountLogEntries }] };
-    const [log] = await api.devices.logs.query(query).catch(() => []);
-    this.#labels = new Map(log?.devices.map((device) => [device.deviceId, device.label]));
+    const summaries = await deviceSummaries(api, accountId).catch(() => []);
+    this.#labels = new Map([...summaries].map(([deviceId, { label }]) => [deviceId, label]));
   }
 
   /** Takes the new identity, as shown, for this person's without checking it. */

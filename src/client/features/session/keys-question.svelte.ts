@@ -1,23 +1,23 @@
 // The password is right and opens no keys: what stands in the way, what can be done, and starting over, which is confirmed by
 // typing one's name and writing another recovery code down. Used by the log-in and by the operator's link.
-import type { CodeSteps } from '#client/ui/code-steps.ts';
 import { Question } from '#client/lib/question.ts';
+import { ShownCode } from '#client/lib/shown-code.svelte.ts';
+import type { CodeSteps } from '#client/ui/code-steps.ts';
 import type { AskKeys, ClosedKeys, StrangeKeys } from './closed-keys.ts';
-import { entryFailure, type EntryFailure } from './entry-failure.ts';
+import type { EntryFailure } from './entry-failure.ts';
+import { EntryWork } from './entry-work.svelte.ts';
 
 /** `ways`: what can be done. `confirm`: what starting over means. `strange`: other keys than this browser knew. */
-type KeysStep = 'ways' | 'confirm' | 'code' | 'retype' | 'strange';
+type KeysStep = 'ways' | 'confirm' | 'strange';
 
 export class KeysQuestion implements CodeSteps {
   username = $state('');
-  isRetyped = $state(false);
+  readonly shown = new ShownCode();
+  readonly #work = new EntryWork<'keys' | 'finishing'>();
   readonly #settled = new Question<void>();
   #keys: ClosedKeys | StrangeKeys;
   #step = $state<KeysStep>('ways');
-  #code = $state('');
-  #work = $state<'keys' | 'finishing' | null>(null);
   #wasTried = $state(false);
-  #failure = $state.raw<EntryFailure | null>(null);
   #hasStartedOver = false;
 
   constructor(keys: ClosedKeys | StrangeKeys) {
@@ -30,8 +30,8 @@ export class KeysQuestion implements CodeSteps {
     return this.#settled.ask();
   }
 
-  get step(): KeysStep {
-    return this.#step;
+  get step(): KeysStep | 'code' | 'retype' {
+    return this.shown.step ?? this.#step;
   }
 
   /** Whose account it is. */
@@ -44,20 +44,16 @@ export class KeysQuestion implements CodeSteps {
     return this.#hasStartedOver;
   }
 
-  get recoveryCode(): string {
-    return this.#code;
-  }
-
   get isMaking(): boolean {
-    return this.#work === 'keys';
+    return this.#work.under === 'keys';
   }
 
   get isFinishing(): boolean {
-    return this.#work === 'finishing';
+    return this.#work.under === 'finishing';
   }
 
   get failure(): EntryFailure | null {
-    return this.#failure;
+    return this.#work.failure;
   }
 
   get usernameFault(): 'startOver.nameDiffers' | null {
@@ -78,35 +74,25 @@ export class KeysQuestion implements CodeSteps {
     this.#wasTried = true;
     const keys = this.#keys;
     if (keys.kind !== 'closed' || this.#typed !== keys.username) return;
-    await this.#while('keys', async () => {
-      if (this.#code === '') this.#code = await keys.prepare();
-      this.isRetyped = false;
-      this.#step = 'code';
+    await this.#work.run('keys', async () => {
+      this.shown.show(this.shown.code || (await keys.prepare()));
     });
-  }
-
-  askBack(): void {
-    this.isRetyped = false;
-    this.#step = 'retype';
-  }
-
-  showCodeAgain(): void {
-    this.#step = 'code';
   }
 
   /** One step back; nothing was changed. */
   back(): void {
-    this.#failure = null;
-    this.#step = this.#step === 'confirm' ? 'ways' : 'confirm';
+    this.#work.failure = null;
+    if (this.shown.step === null) this.#step = 'ways';
+    else this.shown.hide();
   }
 
   /** Starts over. */
   async finish(): Promise<void> {
     const keys = this.#keys;
-    if (keys.kind !== 'closed' || !this.isRetyped || this.#step !== 'retype') return;
-    await this.#while('finishing', async () => {
+    if (keys.kind !== 'closed' || !this.shown.isTypedBack) return;
+    await this.#work.run('finishing', async () => {
       await keys.startOver(this.#typed);
-      this.#code = '';
+      this.shown.forget();
       this.#hasStartedOver = true;
       this.#settled.answer();
     });
@@ -116,7 +102,7 @@ export class KeysQuestion implements CodeSteps {
   async take(): Promise<void> {
     const keys = this.#keys;
     if (keys.kind !== 'strange') return;
-    await this.#while('finishing', async () => {
+    await this.#work.run('finishing', async () => {
       await keys.take();
       this.#settled.answer();
     });
@@ -125,19 +111,6 @@ export class KeysQuestion implements CodeSteps {
   /** Nobody is signed in, nothing was changed. */
   cancel(): void {
     this.#settled.cancel();
-  }
-
-  async #while(work: 'keys' | 'finishing', run: () => Promise<void>): Promise<void> {
-    if (this.#work !== null) return;
-    this.#work = work;
-    this.#failure = null;
-    try {
-      await run();
-    } catch (error) {
-      this.#failure = entryFailure(error);
-    } finally {
-      this.#work = null;
-    }
   }
 }
 

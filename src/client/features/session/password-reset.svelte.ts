@@ -1,9 +1,8 @@
 // A new password by the link of whoever runs the server. It logs in; what it cannot open is asked about after.
-import { estimatePassword } from '#client/lib/password-strength.ts';
 import { Cancelled } from '#client/lib/question.ts';
 import { passwordResetCodeSchema } from '#shared/account.ts';
-import { limits } from '#shared/limits.ts';
 import { askKeysBy, type KeysQuestion } from './keys-question.svelte.ts';
+import { isPasswordGood, newPasswordFault } from './new-password.ts';
 import { entryFailure, type EntryFailure, type Session } from './session.svelte.ts';
 
 export class PasswordResetForm {
@@ -46,14 +45,8 @@ export class PasswordResetForm {
     return this.#hasStartedOver;
   }
 
-  get passwordFault(): 'session.passwordMissing' | 'session.passwordRefused' | null {
-    if (!this.#wasTried || this.#isPasswordGood) return null;
-    return this.password === '' ? 'session.passwordMissing' : 'session.passwordRefused';
-  }
-
-  get #isPasswordGood(): boolean {
-    const isShortEnough = [...this.password].length <= limits.passwordMax;
-    return isShortEnough && estimatePassword(this.password, limits.passwordMin, []).acceptable;
+  get passwordFault(): ReturnType<typeof newPasswordFault> {
+    return this.#wasTried ? newPasswordFault(this.password, []) : null;
   }
 
   /** The page is left: what was asked about keys is called off. */
@@ -64,7 +57,7 @@ export class PasswordResetForm {
   /** Sets the password and logs in; `left`: the password is set, the question about the keys was called off. */
   async submit(): Promise<'in' | 'left' | 'failed'> {
     this.#wasTried = true;
-    if (this.#isBusy || !this.isUsable || !this.#isPasswordGood) return 'failed';
+    if (this.#isBusy || !this.isUsable || !isPasswordGood(this.password, [])) return 'failed';
     this.#isBusy = true;
     this.#failure = null;
     try {

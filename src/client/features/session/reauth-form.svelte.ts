@@ -1,9 +1,9 @@
 // The dialog that asks for fresh proof: by password with its second step, or by passkey.
 import type { Api } from '#client/api/trpc.ts';
-import { Cancelled } from '#client/lib/question.ts';
 import type { Workspace } from '#client/sync/workspace.svelte.ts';
 import type { FactorTicket } from '#shared/second-factor.ts';
-import { entryFailure, type EntryFailure } from './entry-failure.ts';
+import type { EntryFailure } from './entry-failure.ts';
+import { EntryWork } from './entry-work.svelte.ts';
 import { FactorPrompt } from './factor-prompt.svelte.ts';
 import { hasPasskeys } from './passkey-support.ts';
 import { assertPasskey } from './passkeys.ts';
@@ -13,10 +13,9 @@ export class ReauthForm {
   password = $state('');
   readonly factor: FactorPrompt;
   readonly #workspace: Workspace;
-  #isBusy = $state(false);
+  readonly #work = new EntryWork();
   #asksFactor = $state(false);
   #wasTried = $state(false);
-  #failure = $state.raw<EntryFailure | null>(null);
 
   constructor(workspace: Workspace) {
     this.#workspace = workspace;
@@ -24,7 +23,7 @@ export class ReauthForm {
   }
 
   get isBusy(): boolean {
-    return this.#isBusy;
+    return this.#work.isBusy;
   }
 
   /** After the password: the second step. */
@@ -33,7 +32,7 @@ export class ReauthForm {
   }
 
   get failure(): EntryFailure | null {
-    return this.#failure;
+    return this.#work.failure;
   }
 
   get passwordFault(): 'session.passwordMissing' | null {
@@ -80,17 +79,7 @@ export class ReauthForm {
     );
   }
 
-  async #prove(run: (workspace: Workspace) => Promise<FactorTicket>): Promise<FactorTicket | null> {
-    if (this.#isBusy) return null;
-    this.#isBusy = true;
-    this.#failure = null;
-    try {
-      return await run(this.#workspace);
-    } catch (error) {
-      if (!(error instanceof Cancelled)) this.#failure = entryFailure(error);
-      return null;
-    } finally {
-      this.#isBusy = this.#asksFactor = false;
-    }
+  #prove(run: (workspace: Workspace) => Promise<FactorTicket>): Promise<FactorTicket | null> {
+    return this.#work.run('work', () => run(this.#workspace).finally(() => (this.#asksFactor = false)));
   }
 }

@@ -2,13 +2,12 @@
 // all of it at once. Until that moment the old code and password stay good, from then on only the new ones.
 import { CryptoCallError } from '#client/crypto/crypto-client.ts';
 import type { MadePassword, MadeRecovery } from '#client/crypto/protocol.ts';
-import { estimatePassword } from '#client/lib/password-strength.ts';
-import { usernameSchema } from '#shared/auth.ts';
-import { limits } from '#shared/limits.ts';
+import { ShownCode } from '#client/lib/shown-code.svelte.ts';
 import type { CodeSteps } from '#client/ui/code-steps.ts';
-import { entryFailure, type EntryFailure, type Session } from './session.svelte.ts';
-
-type RecoveryStep = 'ask' | 'code' | 'retype' | 'done';
+import { usernameSchema } from '#shared/auth.ts';
+import { EntryWork } from './entry-work.svelte.ts';
+import { isPasswordGood, newPasswordFault } from './new-password.ts';
+import type { EntryFailure, Session } from './session.svelte.ts';
 
 interface Prepared {
   readonly typed: string;
@@ -21,38 +20,32 @@ export class RecoveryForm implements CodeSteps {
   username = $state('');
   code = $state('');
   password = $state('');
-  isRetyped = $state(false);
+  readonly shown = new ShownCode();
   readonly #session: Session;
-  #step = $state<RecoveryStep>('ask');
-  #work = $state<'opening' | 'finishing' | null>(null);
+  readonly #work = new EntryWork<'opening' | 'finishing'>();
+  #step = $state<'ask' | 'done'>('ask');
   #wasTried = $state(false);
   #mistyped = $state<string | null>(null);
-  #failure = $state.raw<EntryFailure | null>(null);
   #prepared = $state.raw<Prepared | null>(null);
 
   constructor(session: Session) {
     this.#session = session;
   }
 
-  get step(): RecoveryStep {
-    return this.#step;
+  get step(): 'ask' | 'code' | 'retype' | 'done' {
+    return this.shown.step ?? this.#step;
   }
 
   get isOpening(): boolean {
-    return this.#work === 'opening';
+    return this.#work.under === 'opening';
   }
 
   get isFinishing(): boolean {
-    return this.#work === 'finishing';
-  }
-
-  /** The fresh code, in the steps `code` and `retype`. */
-  get recoveryCode(): string {
-    return this.#prepared?.made.recoveryCode ?? '';
+    return this.#work.under === 'finishing';
   }
 
   get failure(): EntryFailure | null {
-    return this.#failure;
+    return this.#work.failure;
   }
 
   get usernameFault(): 'session.usernameMissing' | null {
@@ -64,62 +57,51 @@ export class RecoveryForm implements CodeSteps {
     return this.#mistyped !== null && this.#mistyped === this.code ? 'recovery.codeMistyped' : null;
   }
 
-  get passwordFault(): 'session.passwordMissing' | 'session.passwordRefused' | null {
-    if (!this.#wasTried || this.#isPasswordGood) return null;
-    return this.password === '' ? 'session.passwordMissing' : 'session.passwordRefused';
+  get passwordFault(): ReturnType<typeof newPasswordFault> {
+    return this.#wasTried ? newPasswordFault(this.password, this.hints) : null;
   }
 
   get hints(): string[] {
     return [this.username].filter((name) => name !== '');
   }
 
-  get #isPasswordGood(): boolean {
-    const isShortEnough = [...this.password].length <= limits.passwordMax;
-    return isShortEnough && estimatePassword(this.password, limits.passwordMin, this.hints).acceptable;
-  }
-
   /** Opens the vault by the code and makes the new keys. Nothing is changed on the server yet. */
   async submit(): Promise<void> {
     this.#wasTried = true;
-    if (this.username.trim() === '' || this.code.trim() === '' || !this.#isPasswordGood) return;
-    await this.#while('opening', async () => {
+    if (this.username.trim() === '' || this.code.trim() === '' || !isPasswordGood(this.password, this.hints))
+      return;
+    await this.#work.run('opening', async () => {
       const typed = [this.username, this.code, this.password].join('\n');
-      if (this.#prepared?.typed !== typed) {
-        this.#prepared = await this.#prepare(typed);
-        this.isRetyped = false;
-      }
-      if (this.#prepared) this.#step = 'code';
+      if (this.#prepared?.typed !== typed) this.#prepared = await this.#prepare(typed);
+      if (this.#prepared) this.shown.show(this.#prepared.made.recoveryCode);
     });
   }
 
-  askBack(): void {
-    this.isRetyped = false;
-    this.#step = 'retype';
-  }
-
-  showCodeAgain(): void {
-    this.#step = 'code';
-  }
-
   back(): void {
-    this.#failure = null;
-    this.#step = 'ask';
+    this.#work.failure = null;
+    this.shown.hide();
   }
 
   /** Swaps password, code and vault, and signs in here; repeating it after a lost answer is safe. */
   async finish(): Promise<void> {
     const prepared = this.#prepared;
-    if (!prepared || !this.isRetyped || this.#step !== 'retype') return;
-    await this.#while('finishing', async () => {
+    if (!prepared || !this.shown.isTypedBack) return;
+    await this.#work.run('finishing', async () => {
       await this.#recover(prepared);
       this.password = this.code = '';
-      this.#prepared = null;
       this.#step = 'done';
+      this.#giveUp();
     });
-    if (this.#failure?.code !== 'conflict') return;
+    if (this.failure?.code !== 'conflict') return;
     // The vault was changed meanwhile, so the fresh code belongs to nothing.
+    this.#giveUp();
+  }
+
+  /** The fresh code is not shown any more, nor what belongs to it kept. */
+  #giveUp(): void {
     this.#prepared = null;
-    this.#step = 'ask';
+    this.shown.forget();
+    this.shown.hide();
   }
 
   async #prepare(typed: string): Promise<Prepared | null> {
@@ -134,7 +116,7 @@ export class RecoveryForm implements CodeSteps {
     const username = usernameSchema.safeParse(this.username);
     // A name no account can have: the same words as for a wrong code.
     if (!username.success) {
-      this.#failure = { code: 'bad_credentials' };
+      this.#work.failure = { code: 'bad_credentials' };
       return null;
     }
     const asked = { username: username.data, recoveryAuth };
@@ -151,18 +133,5 @@ export class RecoveryForm implements CodeSteps {
     await session.crypto.vaultStored();
     const derive = (): Promise<unknown> => session.crypto.deriveLogin({ password, kdf: changed.kdf });
     await session.settleIn(grant, { loginSecret: changed.newLoginSecret, derive });
-  }
-
-  async #while(work: 'opening' | 'finishing', run: () => Promise<void>): Promise<void> {
-    if (this.#work !== null) return;
-    this.#work = work;
-    this.#failure = null;
-    try {
-      await run();
-    } catch (error) {
-      this.#failure = entryFailure(error);
-    } finally {
-      this.#work = null;
-    }
   }
 }

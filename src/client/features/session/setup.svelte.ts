@@ -4,7 +4,8 @@ import type { Workspace } from '#client/sync/workspace.svelte.ts';
 import type { CommunityId } from '#shared/ids.ts';
 import { communityNameSchema } from '#shared/communities.ts';
 import { instanceNameSchema, registrationModeSchema } from '#shared/instance.ts';
-import { entryFailure, type EntryFailure, type Session } from './session.svelte.ts';
+import { EntryWork } from './entry-work.svelte.ts';
+import type { EntryFailure, Session } from './session.svelte.ts';
 
 export type SetupStep = 'server' | 'community' | 'invite';
 
@@ -16,10 +17,9 @@ export class InstanceSetup {
   communityName = $state('');
   description = $state('');
   readonly #session: Session;
+  readonly #work = new EntryWork();
   #step = $state<SetupStep>('server');
-  #isBusy = $state(false);
   #wasTried = $state(false);
-  #failure = $state.raw<EntryFailure | null>(null);
   #communityId = $state<CommunityId | null>(null);
   #inviteUrl = $state('');
 
@@ -32,11 +32,11 @@ export class InstanceSetup {
   }
 
   get isBusy(): boolean {
-    return this.#isBusy;
+    return this.#work.isBusy;
   }
 
   get failure(): EntryFailure | null {
-    return this.#failure;
+    return this.#work.failure;
   }
 
   get isInstanceNameMissing(): boolean {
@@ -86,16 +86,10 @@ export class InstanceSetup {
 
   async #try(run: (workspace: Workspace) => Promise<void>): Promise<void> {
     const { workspace } = this.#session;
-    if (this.#isBusy || !workspace) return;
-    this.#isBusy = true;
-    this.#failure = null;
-    try {
+    if (!workspace) return;
+    await this.#work.run('work', async () => {
       await run(workspace);
       this.#wasTried = false;
-    } catch (error) {
-      this.#failure = entryFailure(error);
-    } finally {
-      this.#isBusy = false;
-    }
+    });
   }
 }

@@ -2,10 +2,10 @@
 import { failureOf, type CallFailure } from '#client/api/errors.ts';
 import { CryptoCallError } from '#client/crypto/crypto-client.ts';
 import type { DeviceView } from '#client/crypto/protocol.ts';
+import { deviceSummaries } from '#client/features/profile/device-names.ts';
 import type { Workspace } from '#client/sync/workspace.svelte.ts';
 import type { DeviceSummary } from '#shared/devices.ts';
 import type { DeviceId } from '#shared/ids.ts';
-import { limits } from '#shared/limits.ts';
 
 export interface OwnDevice extends DeviceView {
   /** null where the server names none. */
@@ -68,10 +68,7 @@ export class DeviceList {
     try {
       await keys.refreshOwnLog();
       await identities.reread(me);
-      // Names only: no log has an entry at its own bound.
-      const accounts = [{ accountId: me, fromSeq: limits.accountLogEntries }];
-      const [own] = await api.devices.logs.query({ accounts });
-      this.#summaries = new Map(own?.devices.map((device) => [device.deviceId, device]));
+      this.#summaries = await deviceSummaries(api, me);
       this.#isLoaded = true;
     } catch (error) {
       this.#failure = failureOf(error);

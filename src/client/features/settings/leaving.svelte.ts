@@ -1,12 +1,12 @@
 // The three ways out: this browser, this browser with its keys, every browser.
-import { entryFailure, type EntryFailure, type Session } from '#client/features/session/session.svelte.ts';
+import { EntryWork } from '#client/features/session/entry-work.svelte.ts';
+import type { EntryFailure, Session } from '#client/features/session/session.svelte.ts';
 
 export type WayOut = 'here' | 'remove' | 'everywhere';
 
 export class Leaving {
   readonly #session: Session;
-  #under = $state<WayOut | null>(null);
-  #failure = $state.raw<EntryFailure | null>(null);
+  readonly #work = new EntryWork<WayOut>();
 
   constructor(session: Session) {
     this.#session = session;
@@ -14,24 +14,18 @@ export class Leaving {
 
   /** The way being taken right now. */
   get under(): WayOut | null {
-    return this.#under;
+    return this.#work.under;
   }
 
   get failure(): EntryFailure | null {
-    return this.#failure;
+    return this.#work.failure;
   }
 
   async take(way: WayOut): Promise<void> {
-    if (this.#under !== null) return;
-    this.#under = way;
-    this.#failure = null;
-    try {
-      if (way === 'remove') await this.#session.logoutAndRemove();
-      else await this.#session.logout({ everywhere: way === 'everywhere' });
-    } catch (error) {
-      this.#failure = entryFailure(error);
-    } finally {
-      this.#under = null;
-    }
+    await this.#work.run(way, () =>
+      way === 'remove'
+        ? this.#session.logoutAndRemove()
+        : this.#session.logout({ everywhere: way === 'everywhere' }),
+    );
   }
 }

@@ -1,7 +1,6 @@
 // Another password: the vault's password slot is wrapped anew in the worker, then the server swaps everything at once.
 import type { MadePassword } from '#client/crypto/protocol.ts';
-import { estimatePassword } from '#client/lib/password-strength.ts';
-import { limits } from '#shared/limits.ts';
+import { isPasswordGood } from '#client/features/session/new-password.ts';
 import { VaultForm } from './vault-form.svelte.ts';
 
 export class PasswordForm extends VaultForm {
@@ -29,9 +28,7 @@ export class PasswordForm extends VaultForm {
   }
 
   get #isGood(): boolean {
-    const isShortEnough = [...this.next].length <= limits.passwordMax;
-    const { acceptable } = estimatePassword(this.next, limits.passwordMin, this.hints);
-    return isShortEnough && acceptable && this.next !== this.current;
+    return this.next !== this.current && isPasswordGood(this.next, this.hints);
   }
 
   /** True when the new password counts. */

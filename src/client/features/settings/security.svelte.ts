@@ -1,10 +1,10 @@
 // What protects the account besides its password, and every change of it. Changes ask for fresh proof of the person
 // where the server wants it (reauthentication.svelte.ts).
-import { entryFailure, type EntryFailure } from '#client/features/session/entry-failure.ts';
+import type { EntryFailure } from '#client/features/session/entry-failure.ts';
+import { EntryWork } from '#client/features/session/entry-work.svelte.ts';
 import { makePasskey } from '#client/features/session/passkeys.ts';
 import type { Reauthentication } from '#client/features/session/reauthentication.svelte.ts';
 import { deviceLabel } from '#client/lib/device-label.ts';
-import { Cancelled } from '#client/lib/question.ts';
 import type { Workspace } from '#client/sync/workspace.svelte.ts';
 import type { FactorStatus, PasskeySummary, TotpOffer } from '#shared/second-factor.ts';
 
@@ -14,11 +14,10 @@ export type CodeChange = 'off' | 'renew';
 export class Security {
   readonly #workspace: Workspace;
   readonly #reauthentication: Reauthentication;
+  readonly #work = new EntryWork();
   #status = $state.raw<FactorStatus | null>(null);
-  #failure = $state.raw<EntryFailure | null>(null);
   #offer = $state.raw<TotpOffer | null>(null);
   #codes = $state.raw<readonly string[] | null>(null);
-  #isBusy = $state(false);
 
   constructor(workspace: Workspace, reauthentication: Reauthentication) {
     this.#workspace = workspace;
@@ -31,7 +30,7 @@ export class Security {
   }
 
   get failure(): EntryFailure | null {
-    return this.#failure;
+    return this.#work.failure;
   }
 
   /** The secret being shown; two-step log-in is not on yet. */
@@ -45,7 +44,7 @@ export class Security {
   }
 
   get isBusy(): boolean {
-    return this.#isBusy;
+    return this.#work.isBusy;
   }
 
   async load(): Promise<void> {
@@ -74,7 +73,7 @@ export class Security {
   dismiss(): void {
     this.#offer = null;
     this.#codes = null;
-    this.#failure = null;
+    this.#work.failure = null;
   }
 
   /** Turns codes off or renews the backup codes; asks for password and code in any case. Answers whether it did. */
@@ -124,17 +123,6 @@ export class Security {
   }
 
   async #try(run: () => Promise<void>): Promise<boolean> {
-    if (this.#isBusy) return false;
-    this.#isBusy = true;
-    this.#failure = null;
-    try {
-      await run();
-      return true;
-    } catch (error) {
-      if (!(error instanceof Cancelled)) this.#failure = entryFailure(error);
-      return false;
-    } finally {
-      this.#isBusy = false;
-    }
+    return (await this.#work.run('work', () => run().then(() => true))) ?? false;
   }
 }

@@ -48,7 +48,7 @@ export class Comparing {
   async load(): Promise<void> {
     const { accountId } = this;
     const { keys, crypto } = this.#workspace;
-    await keys.refreshLogs([{ accountId, headSeq: Number.MAX_SAFE_INTEGER }]).catch(() => undefined);
+    await keys.refreshNewest([accountId]).catch(() => undefined);
     this.#comparison = await crypto.compare({ accountId }).catch(() => null);
     this.#isLoaded = true;
   }

@@ -87,9 +87,8 @@ export async function grantOf(
   },
 ): Promise<SessionGrant> {
   const { accountId, sessionId, deviceId } = session;
-  const accessExpiresAt = deps.clock.now() + limits.accessTokenMs;
   const accessToken = await deps.tokens.sign({ accountId, deviceId, sessionId });
-  return { accessToken, accessExpiresAt, accountId, sessionId, deviceId };
+  return { accessToken, accountId, sessionId, deviceId };
 }
 
 /** The one token that may follow `token`: repeating a rotation within the grace gives the same answer. */
