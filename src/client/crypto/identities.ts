@@ -12,18 +12,11 @@ import {
   type AccountLogState,
   type Ahead,
 } from '#crypto/index.ts';
-import type { AccountLog } from '#shared/devices.ts';
 import type { AccountId } from '#shared/ids.ts';
 import { codeOf, deviceIdOf, type EngineCore, type Own } from './engine-core.ts';
 import { formerOf, openFormer } from './former-logs.ts';
-import type {
-  CryptoApi,
-  DeviceView,
-  IdentityAlarm,
-  IdentityView,
-  IngestReport,
-  MissingKeys,
-} from './protocol.ts';
+import type { IngestReport } from './people-calls.ts';
+import type { CryptoApi, DeviceView, IdentityAlarm, IdentityView, MissingKeys } from './protocol.ts';
 import { keys, type PeerRecord, type VerifiedRecord } from './records.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
 import { identityInQuestion, restoreTo, vouchedFor } from './vouching.ts';

@@ -31,6 +31,8 @@ export class Outbox {
   readonly #options: OutboxOptions;
   readonly #rows = new SvelteMap<EventId, Draft>();
   readonly #busy = new Set<ChannelId>();
+  /** To be gone through once more: something changed while an attempt was under way that may end for the former reason. */
+  readonly #again = new Set<ChannelId>();
   /** The server has them; their rows stay until the event arrives, but nothing of them is sent again. */
   readonly #accepted = new Set<EventId>();
   readonly #tabs = new BroadcastChannel('chatalot-outbox');
@@ -126,17 +128,23 @@ export class Outbox {
   }
 
   async #drainChannel(channelId: ChannelId): Promise<void> {
-    if (this.#busy.has(channelId)) return;
+    if (this.#busy.has(channelId)) {
+      this.#again.add(channelId);
+      return;
+    }
     this.#busy.add(channelId);
-    try {
-      for (;;) {
-        const next = this.of(channelId).find((row) => this.#isWaiting(row));
-        if (!next || this.#isClosed || !(await this.#deliver(next))) return;
-      }
-    } catch {
+    do {
+      this.#again.delete(channelId);
       // The engine went with its tab: what is kept is taken up at the next resume.
-    } finally {
-      this.#busy.delete(channelId);
+      await this.#sendAll(channelId).catch(() => undefined);
+    } while (this.#again.has(channelId));
+    this.#busy.delete(channelId);
+  }
+
+  async #sendAll(channelId: ChannelId): Promise<void> {
+    for (;;) {
+      const next = this.of(channelId).find((row) => this.#isWaiting(row));
+      if (!next || !this.#mayGoOn || !(await this.#deliver(next))) return;
     }
   }
 

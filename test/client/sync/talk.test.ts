@@ -158,6 +158,28 @@ describe('the outbox', () => {
     expect(await eventsOf(channelId)).toHaveLength(2);
   });
 
+  it('goes on by itself when the connection came back while an attempt was still failing', async () => {
+    const channelId = await room();
+    let fail: (() => void) | null = null;
+    const lost = (): Promise<never> =>
+      new Promise((_resolve, reject) => {
+        fail = () => reject(new Error('the connection is gone'));
+      });
+    let isDown = true;
+    const api = new Proxy(ada.api, {
+      get: (target, name: keyof Api) =>
+        name === 'messages' && isDown ? { send: { mutate: lost } } : target[name],
+    });
+    const outbox = outboxWith({ api });
+    await outbox.add(draftOf(channelId, text('kept')));
+    await eventually(() => expect(fail).not.toBeNull());
+    isDown = false;
+    await outbox.resume();
+    fail!();
+    await eventually(async () => expect(await eventsOf(channelId)).toHaveLength(1));
+    await eventually(async () => expect(await ada.crypto.drafts()).toEqual([]));
+  }, 60_000);
+
   it('waits for slow mode, and keeps with words what is refused', async () => {
     const channelId = await room();
     await ada.api.channels.update.mutate({ channelId, slowModeMs: 1500 });
