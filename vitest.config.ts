@@ -66,6 +66,7 @@ export default defineConfig({
           name: 'client',
           environment: 'happy-dom',
           include: ['test/client/**/*.test.ts'],
+          globalSetup: ['./test/client/global-setup.ts'],
           setupFiles: existsSync(clientSetup) ? [clientSetup] : [],
           testTimeout: 20_000,
         },
