@@ -34,7 +34,6 @@ export default defineConfig({
           name: 'crypto',
           environment: 'node',
           include: ['test/crypto/**/*.test.ts'],
-          isolate: false,
           testTimeout: 60_000,
         },
       },
