@@ -23,6 +23,8 @@ const folder = mkdtempSync(join(tmpdir(), 'chatalot-test-'));
 
 /** Child environment: tests must not see the developer's own instance. */
 const cleanEnv = { DATABASE_URL: '', DATA_DIR: '', NODE_ENV: 'test', CI: process.env.CI ?? '' };
+/** For the client's tests, whose servers are the build when it is there (test/e2e/support/server.ts). */
+const built = { CHATALOT_TEST_BUILD: '1' };
 
 async function vitest(label, projects, env = {}) {
   if (projects.length === 0) return;
@@ -83,10 +85,12 @@ async function step(label, work) {
 }
 
 try {
-  const build = wanted.includes('e2e') ? [] : ['--generate'];
+  const build = wanted.includes('e2e') ? [] : wanted.includes('client') ? ['--server'] : ['--generate'];
   await run(['node', 'scripts/build.mjs', '--stale', ...build]);
   const unit = SUITES.slice(0, -1).filter((name) => wanted.includes(name));
-  await step('unit', () => vitest(unit.includes('server') ? 'unit, PGlite' : 'unit', unit));
+  await step('unit', () =>
+    vitest(unit.includes('server') ? 'unit, PGlite' : 'unit', unit, unit.includes('client') ? built : {}),
+  );
   await step('PostgreSQL', serverOnPostgres);
   await step('browser', browser);
 } catch (cause) {

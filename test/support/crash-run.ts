@@ -31,7 +31,7 @@ export interface CrashOptions {
   readonly place: SeededPlace;
   readonly port: number;
   readonly rounds: number;
-  /** Milliseconds between two rounds: at random within. */
+  /** Milliseconds from when everybody is connected and writes to the next round: at random within. */
   readonly between: readonly [number, number];
   /** Longest pause of a writer between two messages, in ms. */
   readonly pauseMs?: number;
@@ -65,6 +65,16 @@ class Writer {
 
   stop(): void {
     this.#stopped = true;
+  }
+}
+
+/** On a busy machine a start outlasts any pause: nobody would be there to be hurt. */
+async function untilAllWrite(writers: readonly Writer[]): Promise<void> {
+  const wanted = writers.map(({ acknowledged }) => acknowledged + 3);
+  const until = Date.now() + SETTLE_MS;
+  while (writers.some(({ acknowledged }, at) => acknowledged < (wanted[at] ?? 0))) {
+    if (Date.now() > until) throw new Error('not everybody came back');
+    await sleep(10);
   }
 }
 
@@ -111,6 +121,7 @@ export async function crashRun(options: CrashOptions): Promise<CrashReport> {
   const readyMs: number[] = [];
   try {
     for (let round = 0; round < rounds; round++) {
+      await Promise.race([failed, untilAllWrite(writers)]);
       await Promise.race([failed, sleep(between[0] + Math.random() * (between[1] - between[0]))]);
       readyMs.push(await hurt(round));
     }

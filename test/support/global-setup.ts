@@ -1,14 +1,14 @@
 // Runs once per vitest run: prepares what every server test starts from, so that a test file gets its migrated
 // database in well under a second. With TEST_DATABASE_URL a PostgreSQL template, else a dumped PGlite folder.
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import type { TestProject } from 'vitest/node';
 import { openDatabase } from '#server/platform/db.ts';
 import { migrate } from '#server/platform/migrate.ts';
-import { createTemplate, dropDatabase } from './postgres.ts';
+import { cacheFolder, fingerprint, migrations, root } from './migrated.ts';
+import { createTemplate, dropTemplate } from './postgres.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -20,21 +20,6 @@ declare module 'vitest' {
 export type TestDatabaseSource =
   | { readonly kind: 'postgres'; readonly url: string; readonly template: string }
   | { readonly kind: 'pglite'; readonly script: string; readonly dump: string };
-
-const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
-const migrations = join(root, 'prisma', 'migrations');
-
-/** Changes whenever a migration or the embedded database's version does. */
-function fingerprint(): string {
-  const hash = createHash('sha256').update(
-    readFileSync(join(root, 'node_modules/@electric-sql/pglite/package.json')),
-  );
-  for (const name of readdirSync(migrations).sort()) {
-    const file = join(migrations, name, 'migration.sql');
-    if (existsSync(file)) hash.update(name).update(readFileSync(file));
-  }
-  return hash.digest('hex').slice(0, 16);
-}
 
 /** The database's thread as plain JavaScript, so that test files need no TypeScript loader inside it. */
 async function compileThread(folder: string): Promise<string> {
@@ -76,11 +61,11 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   if (url) {
     const template = await createTemplate(url, migrations);
     project.provide('testDatabase', { kind: 'postgres', url, template });
-    return () => dropDatabase(url, template);
+    return () => dropTemplate(url, template);
   }
-  const folder = join(root, '.cache', 'server-tests');
-  mkdirSync(folder, { recursive: true });
-  const script = await compileThread(folder);
-  project.provide('testDatabase', { kind: 'pglite', script, dump: await migratedDump(folder, script) });
+  mkdirSync(cacheFolder, { recursive: true });
+  const script = await compileThread(cacheFolder);
+  const dump = await migratedDump(cacheFolder, script);
+  project.provide('testDatabase', { kind: 'pglite', script, dump });
   return async () => {};
 }

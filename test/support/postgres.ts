@@ -1,4 +1,4 @@
-// Databases on the PostgreSQL that TEST_DATABASE_URL names: a migrated template per run, a copy per test file.
+// Databases on the PostgreSQL that TEST_DATABASE_URL names: a migrated template per run, copies of it per worker.
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { openDatabase } from '#server/platform/db.ts';
@@ -45,9 +45,24 @@ export async function createTemplate(url: string, migrations: string): Promise<s
   return name;
 }
 
-/** A fresh copy of `template`; returns its name. */
+/** A fresh copy of `template`; returns its name, which begins with the template's. */
 export async function copyDatabase(url: string, template: string): Promise<string> {
-  const name = newName();
+  const name = `${template}_${randomBytes(6).toString('hex')}`;
   await asAdmin(url, `CREATE DATABASE ${name} TEMPLATE ${template}`);
   return name;
+}
+
+/** Drops a template and the copies that workers kept to their end. */
+export async function dropTemplate(url: string, template: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ datname: string }>(
+      'SELECT datname FROM pg_database WHERE starts_with(datname, $1)',
+      [template],
+    );
+    for (const { datname } of rows) await client.query(`DROP DATABASE IF EXISTS ${datname} WITH (FORCE)`);
+  } finally {
+    await client.end();
+  }
 }

@@ -16,7 +16,7 @@ interface Fixtures {
   visit: (options?: Parameters<Browser['newContext']>[0]) => Promise<Visitor>;
 }
 
-/** While one journey runs, the server of the next one gets ready: a fresh database takes some seconds. */
+/** While one journey runs, the server of the next one gets ready. */
 class Servers {
   #next: Promise<TestServer> | null = null;
 
@@ -52,11 +52,12 @@ export const test = base.extend<Fixtures, { servers: Servers }>({
   servers: [
     // eslint-disable-next-line no-empty-pattern
     async ({}, use) => {
+      await TestServer.prepare();
       const servers = new Servers();
       await use(servers);
       await servers.close();
     },
-    { scope: 'worker' },
+    { scope: 'worker', timeout: 180_000 },
   ],
   server: async ({ servers }, use) => {
     const server = await servers.take();

@@ -23,8 +23,13 @@ export const ben: Person = {
 /** Key derivation on a busy machine. */
 const SLOW_MS = 60_000;
 
+/** The page a form is on, by its button: the one that is being left may have a field of the same name. */
+const isThere = (page: Page, button: string): Promise<void> =>
+  expect(page.getByRole('button', { name: button })).toBeVisible();
+
 /** Names and password, up to the moment the recovery code is shown. Answers the code as shown. */
 export async function fillAccount(page: Page, person: Person): Promise<string> {
+  await isThere(page, 'Create account');
   await page.getByLabel('Username').fill(person.username);
   await page.getByLabel('Display name').fill(person.displayName);
   await page.getByLabel('Password', { exact: true }).fill(person.password);
@@ -89,6 +94,7 @@ export async function register(page: Page, inviteUrl: string, person: Person = b
 
 /** Fills the log-in form and sends it; the outcome is the journey's to check. */
 export async function fillLogin(page: Page, person: Pick<Person, 'username' | 'password'>): Promise<void> {
+  await isThere(page, 'Log in');
   await page.getByLabel('Username').fill(person.username);
   await page.getByLabel('Password', { exact: true }).fill(person.password);
   await page.getByRole('button', { name: 'Log in' }).click();

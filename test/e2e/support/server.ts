@@ -1,11 +1,13 @@
-// A built server of its own for a journey: child process, free port, fresh data folder. `npm test` builds before; to
-// run one journey by hand, `npm run build` first.
+// A built server of its own for a journey: child process, free port, data folder with a migrated, empty database.
+// `npm test` builds before; to run one journey by hand, `npm run build` first.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { get } from 'node:http';
 import { createServer } from 'node:net';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, mkdtempSync } from 'node:fs';
+import { cp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { cacheFolder, fingerprint } from '#test/support/migrated.ts';
+import { scratchFolder } from '#test/support/scratch.ts';
 
 const START_MS = 60_000;
 const STOP_MS = 20_000;
@@ -32,7 +34,7 @@ const isReady = (port: number): Promise<boolean> =>
 export interface ServerOptions {
   /** Further environment variables, e.g. DATABASE_URL. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Runs the sources instead of the build: for suites that run without one. */
+  /** Runs the sources where `npm test` has not just built them, which starts in half the time: for unit tests. */
   readonly fromSource?: boolean;
 }
 
@@ -47,6 +49,7 @@ export class TestServer {
   readonly url: string;
   readonly dataDir: string;
   readonly #options: ServerOptions;
+  readonly #runsSource: boolean;
   #child: ChildProcess | null = null;
   #output = '';
 
@@ -55,14 +58,39 @@ export class TestServer {
     this.url = `http://localhost:${port}`;
     this.dataDir = dataDir;
     this.#options = options;
+    this.#runsSource = (options.fromSource ?? false) && !process.env.CHATALOT_TEST_BUILD;
   }
 
   /** Starts one; `remove` ends it and deletes its data. */
   static async start(options: ServerOptions = {}): Promise<TestServer> {
-    const dataDir = await mkdtemp(join(tmpdir(), 'chatalot-e2e-'));
+    const dataDir = scratchFolder('e2e');
+    await cp(await TestServer.prepare(options), join(dataDir, 'db'), { recursive: true });
+    return TestServer.#startIn(dataDir, options);
+  }
+
+  static async #startIn(dataDir: string, options: ServerOptions): Promise<TestServer> {
     const server = new TestServer(await freePort(), dataDir, options);
     await server.resume();
     return server;
+  }
+
+  /**
+   * Makes the database folder that servers start with, if it is not there, and answers its path. A server makes one at
+   * its first start, in several times the time of all later ones; it is kept until a migration changes. Several
+   * processes may make it at once: one of them is kept.
+   */
+  static async prepare({ fromSource = false }: ServerOptions = {}): Promise<string> {
+    const folder = join(cacheFolder, `folder-${fingerprint()}`);
+    if (existsSync(folder)) return folder;
+    mkdirSync(cacheFolder, { recursive: true });
+    const dataDir = mkdtempSync(join(cacheFolder, 'first-start-'));
+    const server = await TestServer.#startIn(dataDir, { fromSource });
+    await server.stop();
+    await rename(join(dataDir, 'db'), folder).catch((cause: unknown) => {
+      if (!existsSync(folder)) throw cause;
+    });
+    await server.remove();
+    return folder;
   }
 
   /** What it printed so far. */
@@ -81,8 +109,8 @@ export class TestServer {
   async resume(): Promise<void> {
     // Nothing of the developer's own instance: only what is named here.
     const { PATH, TMPDIR } = process.env;
-    const { env, fromSource = false } = this.#options;
-    const child = spawn(process.execPath, fromSource ? SOURCE : BUILT, {
+    const { env } = this.#options;
+    const child = spawn(process.execPath, this.#runsSource ? SOURCE : BUILT, {
       env: {
         PATH,
         TMPDIR,
@@ -112,8 +140,8 @@ export class TestServer {
   /** What `chatalot <words>` prints, run beside the server as its operator does. */
   async operate(...words: string[]): Promise<string> {
     const { PATH, TMPDIR } = process.env;
-    const { env, fromSource = false } = this.#options;
-    const script = fromSource ? OPERATE_SOURCE : OPERATE_BUILT;
+    const { env } = this.#options;
+    const script = this.#runsSource ? OPERATE_SOURCE : OPERATE_BUILT;
     const child = spawn(process.execPath, [...script, ...words], {
       env: { PATH, TMPDIR, PORT: String(this.port), DATA_DIR: this.dataDir, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
