@@ -41,6 +41,7 @@ export interface ServerOptions {
 const BUILT = ['dist/server/main.js'];
 const OPERATE_BUILT = ['dist/server/chatalot.process.js'];
 const OPERATE_SOURCE = ['--import', 'tsx', 'src/server/operations/chatalot.process.ts'];
+const SHIFTED_CLOCK = './test/e2e/support/shifted-clock.mjs';
 const SOURCE = ['--import', 'tsx', 'src/server/main.ts'];
 
 export class TestServer {
@@ -52,6 +53,7 @@ export class TestServer {
   readonly #runsSource: boolean;
   #child: ChildProcess | null = null;
   #output = '';
+  #shiftMs = 0;
 
   private constructor(port: number, dataDir: string, options: ServerOptions) {
     this.port = port;
@@ -110,12 +112,14 @@ export class TestServer {
     // Nothing of the developer's own instance: only what is named here.
     const { PATH, TMPDIR } = process.env;
     const { env } = this.#options;
-    const child = spawn(process.execPath, this.#runsSource ? SOURCE : BUILT, {
+    const clock = this.#shiftMs === 0 ? [] : ['--import', SHIFTED_CLOCK];
+    const child = spawn(process.execPath, [...clock, ...(this.#runsSource ? SOURCE : BUILT)], {
       env: {
         PATH,
         TMPDIR,
         PORT: String(this.port),
         DATA_DIR: this.dataDir,
+        TEST_CLOCK_SHIFT_MS: String(this.#shiftMs),
         ...env,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -152,6 +156,13 @@ export class TestServer {
     const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
     if (code !== 0) throw new Error(`chatalot ${words.join(' ')}:\n${said}`);
     return said;
+  }
+
+  /** Time passes while it is down: it comes up again so much later, and stays ahead. */
+  async sleep(ms: number): Promise<void> {
+    await this.stop();
+    this.#shiftMs += ms;
+    await this.resume();
   }
 
   /** As Ctrl-C does: tells clients, drains, ends. */
