@@ -64,7 +64,9 @@ export function isCovered(channel: ChannelRecord, fromSeq: number, toSeq: number
 
 /**
  * Takes the readers the server names at `epoch`. Who is no longer among them may not write from that epoch on, or from
- * the next one where a removal came without an epoch of its own; an older list changes nothing.
+ * the next one where a removal came without an epoch of its own; an older list changes nothing. Between two lists that
+ * lack somebody they may have come back, written and left, so the newest one counts: what they wrote in between is older
+ * than its epoch, and is refused by that where it comes after the epoch's first event.
  */
 export function noteReaders(
   known: ReadersRecord | undefined,
@@ -78,7 +80,9 @@ export function noteReaders(
   const isSame = epoch === known.epoch && readers.length === known.readers.length;
   if (isSame && known.readers.every((id) => present.has(id))) return known;
   const gone = known.readers.filter((id) => !present.has(id)).map((id) => [id, since] as const);
-  const earlier = Object.entries(known.removed).filter(([id]) => !present.has(id as AccountId));
+  const earlier = Object.entries(known.removed)
+    .filter(([id]) => !present.has(id as AccountId))
+    .map(([id, before]) => [id, Math.max(before, epoch)] as const);
   const removed = Object.fromEntries([...earlier, ...gone].slice(-MAX_REMOVED));
   return { epoch, readers, removed };
 }

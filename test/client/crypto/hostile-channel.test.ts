@@ -250,6 +250,23 @@ describe('removal', () => {
     expect(textsOf(await server.read(ben, back)).at(-1)).toBe('thanks');
   });
 
+  it('A66 who came back and left again while somebody was away is heard for that time, and not after it', async () => {
+    const { server, ada, ben } = world;
+    await server.say(cleo, three(), 'member');
+    await server.prepare(ben, three());
+    await server.prepare(ben, { ...world.talk, epoch: 2 });
+    // Ben is away: she is back under the epoch that removed her, and removed under the next.
+    await server.say(cleo, { ...three(), epoch: 2 }, 'back for a moment');
+    const three3 = { ...world.talk, epoch: 3 };
+    await server.say(ada, three3, 'gone again');
+    await server.say(cleo, { ...three(), epoch: 3 }, 'let me in');
+    await server.say(cleo, { ...three(), epoch: 2 }, 'or so');
+    await server.prepare(ben, three3);
+    const seen = await server.read(ben, three3);
+    expect(textsOf(seen)).toEqual(['member', 'back for a moment', 'gone again', null, null]);
+    expect(seen.slice(3).map(stateOf)).toEqual(['failed sender_revoked', 'failed sender_revoked']);
+  });
+
   it('A70 a reader removed without a new epoch gets no key of what follows', async () => {
     const { server, ada, ben } = world;
     await server.say(ada, three(), 'all three');
