@@ -1,7 +1,7 @@
-// What backup entries hold (docs/protocol.md, Backup): keys of chains, content keys of direct messages, and what the
-// person knows about others. Payloads only; sealing is backup.ts.
+// What backup entries hold (docs/protocol.md, Backup): keys of chains, content keys of direct messages, what the person
+// knows about others, and the list before this one. Payloads only; sealing is backup.ts.
 import type { PeerDevice } from './authenticated.ts';
-import { concat, utf8 } from './bytes.ts';
+import { concat, equalBytes, utf8 } from './bytes.ts';
 import { decodeAll, type Reader, Writer } from './codec.ts';
 import {
   AEAD_KEY_BYTES,
@@ -9,6 +9,7 @@ import {
   CHAIN_MAX_ITER,
   HASH_BYTES,
   ID_BYTES,
+  MAX_BACKUP_ENTRIES,
   MAX_DM_KEYS_PER_ENTRY,
   MAX_PEER_STATE_BYTES,
 } from './constants.ts';
@@ -19,6 +20,7 @@ import { H } from './primitives.ts';
 export const BACKUP_CHAIN = 1;
 export const BACKUP_DM_KEYS = 2;
 export const BACKUP_PEER = 3;
+export const BACKUP_CLOSED = 4;
 
 /** A sender chain from `startIter` on. Secret: chainKey, 32 bytes. It opens nothing without its certificate. */
 export interface ChainArchive {
@@ -135,4 +137,44 @@ export function encodePeerState({ aid, record }: PeerState): Uint8Array {
 /** Reads a payload of kind 3. Throws malformed. */
 export function decodePeerState(payload: Uint8Array): PeerState {
   return decodeAll(payload, (r) => ({ aid: r.fixed(HASH_BYTES), record: r.bytes(MAX_PEER_STATE_BYTES) }));
+}
+
+/** The list of the version before, as it was when the key was rotated. Secret: key, 32 bytes. */
+export interface ClosedBackup {
+  readonly version: number;
+  readonly key: Uint8Array;
+  /** Entries it was closed with; 0 where nothing was ever backed up under that key. */
+  readonly count: number;
+  /** Merkle root over all of them, 32 bytes; zeros where there are none. */
+  readonly root: Uint8Array;
+  /** Newest entry of the account's log the rotating device knew: what was removed up to it never gets the new key. */
+  readonly logSeq: number;
+}
+
+/** Root a closed list without entries is named with. */
+const ROOT_OF_NOTHING = new Uint8Array(HASH_BYTES);
+
+/** Payload of kind 4. Throws `malformed`. */
+export function encodeClosedBackup(closed: ClosedBackup): Uint8Array {
+  requireClosed(closed);
+  const { version, key, count, root, logSeq } = closed;
+  const w = new Writer().u32(version).fixed(key, AEAD_KEY_BYTES).varint(count);
+  return w.fixed(root, HASH_BYTES).u32(logSeq).done();
+}
+
+/** Reads a payload of kind 4. Throws malformed. */
+export function decodeClosedBackup(payload: Uint8Array): ClosedBackup {
+  return decodeAll(payload, (r) => {
+    const version = r.u32();
+    const key = r.fixed(AEAD_KEY_BYTES);
+    const count = r.varint(MAX_BACKUP_ENTRIES);
+    const closed = { version, key, count, root: r.fixed(HASH_BYTES), logSeq: r.u32() };
+    requireClosed(closed);
+    return closed;
+  });
+}
+
+function requireClosed({ version, count, root }: ClosedBackup): void {
+  ensure(version >= 1, 'malformed', 'closed backup without a version');
+  ensure((count === 0) === equalBytes(root, ROOT_OF_NOTHING), 'malformed', 'closed backup of nothing');
 }

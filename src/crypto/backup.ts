@@ -211,7 +211,8 @@ export function leastBackupCount(
 export interface BackupProof {
   readonly from: Frontier;
   readonly nodes: readonly MerkleNode[];
-  readonly manifest: BackupManifest;
+  /** What was promised: by a signed manifest, or by the list after this one. */
+  readonly manifest: Pick<BackupManifest, 'aid' | 'version' | 'count' | 'root'>;
   /** The head the account log names, where it is of this version. */
   readonly logged: BackupHead | undefined;
 }

@@ -155,6 +155,7 @@ export {
 export {
   archiveDmKey,
   BACKUP_CHAIN,
+  BACKUP_CLOSED,
   BACKUP_DM_KEYS,
   BACKUP_PEER,
   decodeChainArchive,
@@ -165,8 +166,10 @@ export {
   encodeDmKeys,
   encodePeerState,
   type ChainArchive,
+  type ClosedBackup,
   type DmKeyArchive,
 } from './backup-kinds.ts';
+export { openClosedBackup, promiseOf, requireSameList, rotateBackup } from './backup-rotation.ts';
 export {
   appendLeaves,
   EMPTY_FRONTIER,
@@ -229,6 +232,7 @@ export {
   WITHHELD_CODES,
   type DmKeyFields,
   type KeyRequestPayload,
+  type BackupKeyPayload,
   type PairwisePayload,
   type WithheldCode,
 } from './pairwise.ts';

@@ -1,6 +1,6 @@
 // What travels inside pairwise sessions beside the ratchet's own fields (docs/protocol.md, Pairwise payloads): keys of
-// direct messages, sender chains, requests for a missing chain, refusals, requests to send again. The first byte is the kind; decoding asks
-// for the proof of session decryption, so none of these is ever read from anywhere else.
+// direct messages, sender chains, requests for a missing chain, refusals, requests to send again, a rotated backup key. The
+// first byte is the kind; decoding asks for the proof of session decryption, so none of these is read from anywhere else.
 import { type AuthenticatedPacket, requireAuthenticated } from './authenticated.ts';
 import { decodeAll, type Reader, Writer } from './codec.ts';
 import {
@@ -77,6 +77,13 @@ export interface WithheldPayload {
   readonly code: WithheldCode;
 }
 
+/** The key of a new backup version, from one device of an account to another. Secret: key, 32 bytes. */
+export interface BackupKeyPayload {
+  readonly kind: 'backup-key';
+  readonly version: number;
+  readonly key: Uint8Array;
+}
+
 export type PairwisePayload =
   | DmKeyPayload
   | DmKeysPayload
@@ -84,7 +91,8 @@ export type PairwisePayload =
   | ForwardedChainPayload
   | KeyRequestPayload
   | WithheldPayload
-  | ResendPayload;
+  | ResendPayload
+  | BackupKeyPayload;
 
 const KIND: Record<PairwisePayload['kind'], number> = {
   'dm-key': 1,
@@ -94,6 +102,7 @@ const KIND: Record<PairwisePayload['kind'], number> = {
   withheld: 5,
   resend: 6,
   'dm-keys': 7,
+  'backup-key': 9,
 };
 /** A chain with the time it was made at: of an ephemeral one. */
 const EPHEMERAL_CHAIN = 8;
@@ -124,6 +133,8 @@ export function encodePairwise(p: PairwisePayload): Uint8Array {
     case 'withheld':
       w.fixed(p.channelId, ID_BYTES).fixed(p.chainId, CHAIN_ID_BYTES);
       return w.u8(WITHHELD_CODES.indexOf(p.code)).done();
+    case 'backup-key':
+      return w.u32(p.version).fixed(p.key, AEAD_KEY_BYTES).done();
   }
 }
 
@@ -168,6 +179,12 @@ function readPayload(r: Reader): PairwisePayload {
         chainId: r.fixed(CHAIN_ID_BYTES),
         code: readCode(r),
       };
+    case KIND['backup-key']: {
+      const version = r.u32();
+      // The first key came with the account: no device ever hands it on like this.
+      ensure(version >= 2, 'malformed', 'version of no rotation');
+      return { kind: 'backup-key', version, key: r.fixed(AEAD_KEY_BYTES) };
+    }
     default:
       throw new CryptoError('unsupported', 'pairwise payload kind');
   }

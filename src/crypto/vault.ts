@@ -278,3 +278,12 @@ function requireSame(encoded: Uint8Array, opened: OpenVault): Vault {
   );
   return vault;
 }
+
+/** Whether both have the very same doors, byte for byte: only what is behind them may differ. Throws malformed, unsupported. */
+export function hasSameSlots(before: Uint8Array, after: Uint8Array): boolean {
+  const slotsOf = (encoded: Uint8Array): Uint8Array => {
+    const { aid, vaultVersion, slots } = decodeVault(encoded);
+    return writeHead({ aid, vaultVersion, revision: 0, slots }).done();
+  };
+  return equalBytes(slotsOf(before), slotsOf(after));
+}

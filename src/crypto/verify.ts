@@ -148,6 +148,6 @@ export {
   type SetCheck,
   type VerifiedUpload,
 } from './prekeys.ts';
-export { vaultHeader, type VaultHeader } from './vault.ts';
+export { hasSameSlots, vaultHeader, type VaultHeader } from './vault.ts';
 export { parseChainCert, verifyChainCert, type ChainCert, type ChainCertOwner } from './chain-cert.ts';
 export { parseEnvelopeHeader, type EnvelopeView, type EventClass, type EventMode } from './envelope.ts';

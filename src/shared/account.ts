@@ -8,6 +8,7 @@ import {
   vaultSchema,
   type SessionGrant,
 } from './auth.ts';
+import { nextBackup } from './backup.ts';
 import { base64UrlFixed } from './encoding.ts';
 import { deviceIdSchema, type AccountId, type CommunityId } from './ids.ts';
 import { limits } from './limits.ts';
@@ -22,6 +23,9 @@ const newPassword = { newLoginSecret: secretSchema, kdf: kdfParamsSchema };
 
 export const changePasswordInput = z.object({ ...proof, ...newPassword, vault: vaultSchema });
 export const changeRecoveryInput = z.object({ ...proof, newRecoveryAuth: secretSchema, vault: vaultSchema });
+
+/** `vault` is the stored one with the next backup key in it; its slots are the same. */
+export const rotateBackupInput = z.object({ ...proof, vault: vaultSchema, ...nextBackup });
 
 const recoveryProof = { username: usernameSchema, recoveryAuth: secretSchema };
 export const recoveryVaultInput = z.object(recoveryProof);

@@ -99,6 +99,8 @@ export const limits = {
   backupPageBytes: 128 * 1024,
   /** All entries of one account. 10^5 messages take 4 MB, or 8 MB where all are direct messages. */
   backupBytes: 256 * 1024 * 1024,
+  /** Keys one account's backup can have had; each is due to an entry of the account's log. */
+  backupVersions: 512,
 
   // Communities
   communityNameMax: 64,

@@ -34,6 +34,7 @@ const SENSITIVE: Readonly<Record<string, 'always' | 'sometimes'>> = {
   'account.changePassword': 'always',
   'account.changeRecovery': 'always',
   'account.resetIdentity': 'always',
+  'account.rotateBackup': 'always',
   'factors.beginTotp': 'always',
   'factors.disableTotp': 'always',
   'factors.enableTotp': 'always',

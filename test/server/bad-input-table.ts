@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { toBase64Url } from '#crypto/index.ts';
 import type { AppErrorCode } from '#shared/errors.ts';
 import type { AccountId, ChannelId, CommunityId, GroupId, RoleId } from '#shared/ids.ts';
-import { backupAppend } from '../support/backup.ts';
+import { backupAppend, backupRotation } from '../support/backup.ts';
 import {
   attachSignature,
   makeIdentity,
@@ -134,6 +134,19 @@ const accounts: Record<string, Row> = {
     },
     foreign: 'reset_invalid',
     refused: () => [{ code: '' }, { code: 'x'.repeat(33) }],
+  },
+  'account.rotateBackup': {
+    input: ({ ada }) => backupRotation(ada, { vault: ada.vault, version: 2, closedCount: 0 }),
+    foreign: guessed,
+    refused: ({ ada }) => {
+      const one = backupRotation(ada, { vault: ada.vault, version: 2, closedCount: 0 });
+      return [
+        { ...one, version: 1 },
+        { ...one, entries: [] },
+        { ...one, entries: [bytes(59)] },
+        { ...one, manifest: bytes(513) },
+      ];
+    },
   },
   'account.resetIdentity': {
     input: ({ ada }) => startingOver(makeIdentity(), ada),

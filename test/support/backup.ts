@@ -4,6 +4,8 @@ import {
   EMPTY_FRONTIER,
   merkleLeaf,
   merkleRoot,
+  openVault,
+  resealVault,
   sealBackupEntry,
   signBackupManifest,
   toBase64Url,
@@ -12,6 +14,7 @@ import {
   type DeviceSecrets,
 } from '#crypto/index.ts';
 import type { Identity } from './keys.ts';
+import type { Person } from './people.ts';
 
 /** Who appends: an identity, with another of its devices where one is named. */
 export type Appender = Pick<Identity, 'state' | 'deviceId' | 'device'>;
@@ -54,5 +57,25 @@ export function backupAppend(person: Appender, options: AppendOptions) {
     expectedCount: count,
     entries: entries.map(toBase64Url),
     manifest: toBase64Url(manifest),
+  };
+}
+
+/** The input of `account.rotateBackup` from this vault; entries of no meaning, under a manifest by a device. */
+export function backupRotation(
+  person: Pick<Person, keyof Identity | 'loginSecret'>,
+  from: { readonly vault: Uint8Array; readonly version: number; readonly closedCount: number },
+  by?: AppendOptions['by'],
+) {
+  const { vault, version, closedCount } = from;
+  const opened = openVault(vault, person.code, { aid: person.state.aid, minRevision: 0 });
+  const secrets = { ...opened.secrets, backupKey: rng.bytes(32), backupVersion: version };
+  const made = backupAppend(person, { count: 0, entries: 1, version, ...(by ? { by } : {}) });
+  return {
+    loginSecret: person.loginSecret,
+    vault: toBase64Url(resealVault(vault, { opened, secrets }, rng)),
+    version,
+    closedCount,
+    entries: made.entries,
+    manifest: made.manifest,
   };
 }

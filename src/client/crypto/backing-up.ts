@@ -15,40 +15,48 @@ import {
   merkleLeaf,
   merkleRoot,
   openBackupEntry,
+  openClosedBackup,
   parseBackupManifest,
   proveBackup,
   signBackupManifest,
   toBase64Url,
   type BackupItem,
-  type BackupManifest,
 } from '#crypto/index.ts';
 import type { BackupPage, BackupStatus } from '#shared/backup.ts';
 import type { ChannelId } from '#shared/ids.ts';
 import { queueEarlierKeys, sealQueue } from './backup-entries.ts';
 import { nextHead } from './backup-head.ts';
-import { takeItems } from './backup-intake.ts';
+import { keepNotes, takeItems } from './backup-intake.ts';
+import { adoptBackupKey, findKeyFor, keysOfVersion } from './backup-keys.ts';
 import { placePeerNote, queued } from './backup-queue.ts';
-import { codeOf, type EngineCore, type Own } from './engine-core.ts';
-import type { BackupApi, BackupAppend, BackupRefusal, BackupStep, BackupView } from './backup-protocol.ts';
-import { keys, type BackupPull, type BackupRecord, type PendingBackup, type PeerNote } from './records.ts';
+import {
+  placeOf,
+  type BackupPull,
+  type BackupRecord,
+  type ClosedPull,
+  type PendingBackup,
+} from './backup-records.ts';
+import {
+  backupKeyOf,
+  frontierOf,
+  goOn,
+  isLevel,
+  isVerified,
+  newRecord,
+  nextFloor,
+  pullOf,
+  reasonOf,
+  refuse,
+  settle,
+} from './backup-steps.ts';
+import { viewOf } from './backup-view.ts';
+import { pullOfClosed, refusalOf, restarted, takeClosed } from './closed-lists.ts';
+import { type EngineCore, type Own } from './engine-core.ts';
+import type { BackupApi, BackupAppend, BackupStep, BackupView, RotationCalls } from './backup-protocol.ts';
+import { keys } from './records.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
-import { takeVouch } from './vouching.ts';
 
-export const backupKeyOf = ({ self, log }: Own) => ({
-  aid: log.aid,
-  version: self.backupVersion,
-  key: self.backupKey,
-});
-
-const frontierOf = ({ count, hashes }: Pick<BackupRecord, 'count' | 'hashes'>) => ({ count, hashes });
-
-const reasonOf = (error: unknown): BackupRefusal['reason'] => {
-  const code = codeOf(error);
-  if (code === 'fork') return 'forked';
-  return code === 'stale_record' ? 'other_key' : 'changed';
-};
-
-export class BackingUp implements BackupApi {
+export class BackingUp implements Omit<BackupApi, keyof RotationCalls> {
   readonly #core: EngineCore;
   /** Event id (hex) → channel, for direct messages whose key is not here yet. */
   readonly #waiting: ReadonlyMap<string, ChannelId>;
@@ -62,15 +70,36 @@ export class BackingUp implements BackupApi {
     return this.#core.run(async (unit, own) => {
       const known = await unit.get<BackupRecord>(keys.backup);
       if (!known) await queueEarlierKeys(unit);
-      const record = known ?? newRecord(own);
-      if (record.pull) return this.#continue(unit, record);
+      const record = { ...(known ?? newRecord(own)), probe: null };
+      if (record.pull) return goOn(unit, record);
       try {
-        return this.#judge(unit, own, { record, status });
+        return (
+          (await this.#probe(unit, own, { record, status })) ?? this.#judge(unit, own, { record, status })
+        );
       } catch (error) {
         const got = status.count;
         return refuse(unit, record, { reason: reasonOf(error), expected: record.count, got });
       }
     });
+  }
+
+  /** A newer list, and a key here that may be its: its first entry says whether. */
+  async #probe(
+    unit: UnitOfWork,
+    own: Own,
+    { record, status }: { record: BackupRecord; status: BackupStatus },
+  ): Promise<BackupStep | null> {
+    const { version, count, manifest: encoded } = status;
+    if (encoded === null || version <= record.version) return null;
+    if ((await keysOfVersion(unit, version)).length === 0) return null;
+    const bytes = fromBase64Url(encoded);
+    const manifest = acceptBackupManifest(bytes, own.log);
+    const expected = leastBackupCount({ version, count: 0 }, own.log.backupHead);
+    if (count < expected) return refuse(unit, record, { reason: 'old', expected, got: count });
+    if (manifest.version !== version || manifest.count !== count)
+      return refuse(unit, record, { reason: 'changed', expected, got: count });
+    unit.put(keys.backup, { ...record, probe: bytes } satisfies BackupRecord);
+    return { state: 'behind', version, from: 0, to: 1, unlocked: [] };
   }
 
   #judge(
@@ -79,45 +108,34 @@ export class BackingUp implements BackupApi {
     { record, status }: { record: BackupRecord; status: BackupStatus },
   ): BackupStep {
     const logged = own.log.backupHead;
+    if (status.version > record.version)
+      return refuse(unit, record, { reason: 'other_key', expected: record.count, got: status.count });
     const expected = leastBackupCount(record, logged);
-    const got = status.manifest === null ? 0 : status.count;
+    // A list of before the rotation holds nothing of the one there must be.
+    const isOfBefore = status.manifest === null || status.version < record.version;
+    const got = isOfBefore ? 0 : status.count;
     if (got < expected) return refuse(unit, record, { reason: 'old', expected, got });
     if (status.manifest === null) return settle(unit, record);
     const bytes = fromBase64Url(status.manifest);
     // What this device verified entry by entry needs no signature any more: its writer may have been removed since.
     if (isVerified(record, parseBackupManifest(bytes), own)) return settle(unit, record);
     const manifest = acceptBackupManifest(bytes, own.log);
-    if (manifest.version !== record.version || status.version !== record.version)
-      return refuse(unit, record, { reason: 'other_key', expected, got });
-    if (manifest.count !== status.count) return refuse(unit, record, { reason: 'changed', expected, got });
+    if (manifest.version !== record.version || manifest.count !== status.count)
+      return refuse(unit, record, { reason: 'changed', expected, got });
     if (manifest.count === record.count) {
       if (!equalBytes(merkleRoot(frontierOf(record)), manifest.root))
         throw new CryptoError('mismatch', 'backup has other entries');
       return settle(unit, record);
     }
-    const isNamed = logged?.version === record.version;
-    const pull: BackupPull = {
-      manifest: bytes,
-      floor: record.count,
-      to: manifest.count,
-      logged: isNamed ? logged : null,
-      nodes: [],
-      notes: {},
-    };
-    return this.#continue(unit, { ...record, pull });
-  }
-
-  #continue(unit: UnitOfWork, record: BackupRecord, unlocked: readonly ChannelId[] = []): BackupStep {
-    unit.put(keys.backup, record);
-    const { pull, version } = record;
-    if (!pull) return { state: 'current', unlocked };
-    return { state: 'behind', version, from: nextFloor(pull), to: pull.to, unlocked };
+    return goOn(unit, { ...record, pull: pullOf(record, own, bytes) });
   }
 
   takeBackup({ page }: { page: BackupPage }): Promise<BackupStep> {
     return this.#core.run(async (unit, own) => {
       const record = await unit.get<BackupRecord>(keys.backup);
+      if (record?.probe) return this.#meet(unit, own, { record, probe: record.probe, page });
       const pull = record?.pull;
+      if (record?.closed && !pull) return this.#takeClosed(unit, own, { record, pull: record.closed, page });
       if (!pull) throw new CryptoError('not_allowed', 'no backup is being pulled');
       try {
         return await this.#take(unit, own, { record, pull, page });
@@ -127,6 +145,40 @@ export class BackingUp implements BackupApi {
         return refuse(unit, { ...record, pull: null }, refusal);
       }
     });
+  }
+
+  /** The first entry of a newer list: with the key that opens it, this device goes over to that list. */
+  async #meet(
+    unit: UnitOfWork,
+    own: Own,
+    { record, probe, page }: { record: BackupRecord; probe: Uint8Array; page: BackupPage },
+  ): Promise<BackupStep> {
+    const { version, count: got } = parseBackupManifest(probe);
+    const known = { ...record, probe: null };
+    try {
+      const [first] = page.entries;
+      if (page.from !== 0 || !first) throw new CryptoError('truncated', 'not the entry asked for');
+      const found = await findKeyFor(unit, own, { version, first: fromBase64Url(first), record });
+      if (!found) return refuse(unit, known, { reason: 'other_key', expected: record.count, got });
+      const adopted = await adoptBackupKey(unit, own, { version, key: found.key, record: known });
+      return goOn(unit, { ...adopted, pull: pullOf(adopted, own, probe) });
+    } catch (error) {
+      return refuse(unit, known, { reason: reasonOf(error), expected: record.count, got });
+    }
+  }
+
+  async #takeClosed(
+    unit: UnitOfWork,
+    own: Own,
+    { record, pull, page }: { record: BackupRecord; pull: ClosedPull; page: BackupPage },
+  ): Promise<BackupStep> {
+    try {
+      const taken = await takeClosed(unit, own, { record, pull, page, waiting: this.#waiting });
+      return goOn(unit, taken.record, taken.unlocked);
+    } catch (error) {
+      const refusal = refusalOf(error, pull, page);
+      return refuse(unit, { ...record, closed: restarted(pull) }, refusal);
+    }
   }
 
   async #take(
@@ -139,28 +191,43 @@ export class BackingUp implements BackupApi {
     if (!isAsked || encoded.length === 0) throw new CryptoError('truncated', 'not the entries asked for');
     const key = backupKeyOf(own);
     const items: BackupItem[] = encoded.map((entry) => openBackupEntry(key, entry));
-    const { unlocked, notes } = await takeItems(unit, items, { from: page.from, waiting: this.#waiting });
+    const { unlocked, notes } = await takeItems(unit, items, {
+      from: placeOf(record.version, page.from),
+      waiting: this.#waiting,
+    });
     const next: BackupPull = {
       ...pull,
       to: page.from,
       nodes: [...foldLeaves(page.from, encoded.map(merkleLeaf)), ...pull.nodes],
       notes: { ...notes, ...pull.notes },
     };
-    if (page.from > pull.floor) return this.#continue(unit, { ...record, pull: next }, unlocked);
+    if (page.from > pull.floor) return goOn(unit, { ...record, pull: next }, unlocked);
     // Accepted when the pull began; a device revoked since then does not undo that.
     const manifest = parseBackupManifest(pull.manifest);
     const logged = pull.logged ?? undefined;
     const proved = proveBackup({ from: frontierOf(record), nodes: next.nodes, manifest, logged });
     await keepNotes(unit, own, next.notes);
-    return this.#continue(unit, { ...record, ...proved, pull: null, refusal: null }, unlocked);
+    const whole = { ...record, ...proved, pull: null, refusal: null };
+    const [first] = encoded;
+    if (page.from > 0 || !first) return goOn(unit, whole, unlocked);
+    const before = openClosedBackup(key, first);
+    const closed = pullOfClosed(before, record.before);
+    const since = before ? { rotatedAt: before.logSeq } : {};
+    return goOn(
+      unit,
+      { ...whole, ...since, closed, before: closed ? (record.before ?? null) : null },
+      unlocked,
+    );
   }
 
   nextBackup({ now }: { now: number }): Promise<BackupAppend | null> {
     return this.#core.run(async (unit, own) => {
       const record = await unit.get<BackupRecord>(keys.backup);
-      if (!record || record.pull || record.refusal) return null;
+      if (!record || !isLevel(record, own)) return null;
       const pending = await unit.get<PendingBackup>(keys.backupPending);
-      if (pending?.expectedCount === record.count) return appendOf(pending);
+      // Two lists may have the same number of entries.
+      if (pending?.version === record.version && pending.expectedCount === record.count)
+        return appendOf(pending);
       const made = await this.#makeAppend(unit, own, { record, now });
       if (made) unit.put(keys.backupPending, made);
       else if (pending) unit.remove(keys.backupPending);
@@ -196,15 +263,16 @@ export class BackingUp implements BackupApi {
     return this.#core.run(async (unit) => {
       const record = await unit.get<BackupRecord>(keys.backup);
       const pending = await unit.get<PendingBackup>(keys.backupPending);
-      if (!record || pending?.expectedCount !== record.count) return;
-      if (count !== pending.expectedCount + pending.entries.length)
+      if (!record || pending?.version !== record.version || pending.expectedCount !== record.count) return;
+      if (count !== record.count + pending.entries.length)
         throw new CryptoError('mismatch', 'backup has another number of entries');
       const waiting = await queued(unit);
       for (const { key, hash } of pending.done) {
         const item = waiting.get(key);
         if (!item || !equalBytes(H(item.payload), hash)) continue;
         unit.remove(key);
-        if (item.kind === BACKUP_PEER) await placePeerNote(unit, item.name, count - 1);
+        if (item.kind === BACKUP_PEER)
+          await placePeerNote(unit, item.name, placeOf(record.version, count - 1));
       }
       unit.remove(keys.backupPending);
       unit.put(keys.backup, { ...record, count, hashes: pending.hashes } satisfies BackupRecord);
@@ -214,54 +282,15 @@ export class BackingUp implements BackupApi {
   backupHeadEntry({ now }: { now: number }): Promise<string | null> {
     return this.#core.run(async (unit, own) => {
       const record = await unit.get<BackupRecord>(keys.backup);
-      if (!record || record.pull || record.refusal || record.count === 0) return null;
+      if (!record || !isLevel(record, own) || record.count === 0) return null;
       return nextHead(unit, own, { record, now });
     });
   }
 
   backupView(): Promise<BackupView> {
-    return this.#core.run(async (unit) => {
-      const record = await unit.get<BackupRecord>(keys.backup);
-      const waiting = (await queued(unit)).size;
-      const { count = 0, refusal = null } = record ?? {};
-      return { count, waiting, isRestoring: isRestoring(record), refusal };
-    });
+    return this.#core.run(viewOf);
   }
 }
-
-/** The very entries this device has verified, and no others. */
-const isVerified = (record: BackupRecord, { aid, version, count, root }: BackupManifest, own: Own): boolean =>
-  equalBytes(aid, own.log.aid) &&
-  version === record.version &&
-  count === record.count &&
-  equalBytes(merkleRoot(frontierOf(record)), root);
-
-/** Whether the first look at the backup is still to come or going on. */
-export const isRestoring = (record: BackupRecord | undefined): boolean =>
-  record === undefined || (record.pull !== null && record.count === 0);
-
-const newRecord = ({ self }: Own): BackupRecord => ({
-  version: self.backupVersion,
-  count: 0,
-  hashes: [],
-  pull: null,
-  refusal: null,
-  head: null,
-});
-
-function settle(unit: UnitOfWork, record: BackupRecord): BackupStep {
-  unit.put(keys.backup, { ...record, refusal: null } satisfies BackupRecord);
-  return { state: 'current', unlocked: [] };
-}
-
-function refuse(unit: UnitOfWork, record: BackupRecord, refusal: BackupRefusal): BackupStep {
-  unit.put(keys.backup, { ...record, refusal } satisfies BackupRecord);
-  return { state: 'refused', refusal, unlocked: [] };
-}
-
-/** The tree is proved at the count the log names, so no page may reach over it. */
-const nextFloor = ({ floor, to, logged }: BackupPull): number =>
-  logged && logged.count > floor && logged.count < to ? logged.count : floor;
 
 const appendOf = ({ version, expectedCount, entries, manifest }: PendingBackup): BackupAppend => ({
   version,
@@ -269,17 +298,3 @@ const appendOf = ({ version, expectedCount, entries, manifest }: PendingBackup):
   entries,
   manifest,
 });
-
-async function keepNotes(
-  unit: UnitOfWork,
-  own: Own,
-  notes: Readonly<Record<string, PeerNote>>,
-): Promise<void> {
-  for (const [aid, note] of Object.entries(notes)) {
-    const known = await unit.get<PeerNote>(keys.peerNote(aid));
-    // One that waits here was written on this device after it last looked: it will be the newest.
-    if (known && (known.position === null || known.position >= (note.position ?? 0))) continue;
-    unit.put(keys.peerNote(aid), note);
-    await takeVouch(unit, own.self.accountId, note.record);
-  }
-}

@@ -8,7 +8,8 @@ import {
   BACKUP_HEAD_MS,
   BACKUP_HEAD_SLOWER_EVERY,
 } from './engine-limits.ts';
-import { keys, type BackupRecord } from './records.ts';
+import type { BackupRecord } from './backup-records.ts';
+import { keys } from './records.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
 
 /** The log entry that names the backup as it is now, base64url; null where none is due. */
@@ -32,9 +33,13 @@ export function nextHead(
 
 function isDue(log: Own['log'], record: BackupRecord, age: number): boolean {
   const logged = log.backupHead;
+  // From this entry on nobody takes the list or the vault of before the rotation any more.
+  if (logged ? logged.version < record.version : record.version > 1) return true;
   if (log.headSeq >= BACKUP_HEAD_LAST_SEQ) return false;
   if (!logged) return true;
   if (logged.version === record.version && logged.count >= record.count) return false;
+  // Another device has the newer key, and names its list.
+  if (logged.version > record.version) return false;
   const { seq } = logged;
   const isChanged = Object.values(log.devices).some((d) => d.addedAtSeq > seq || (d.revokedAtSeq ?? 0) > seq);
   const slower = 2 ** Math.floor(log.headSeq / BACKUP_HEAD_SLOWER_EVERY);

@@ -14,9 +14,12 @@ import {
 } from '#crypto/index.ts';
 import type { ChannelId } from '#shared/ids.ts';
 import { keepChainArchive, queued, saysAsMuch, type QueuedItem } from './backup-queue.ts';
+import type { Own } from './engine-core.ts';
 import { keepDmKeys } from './key-archive.ts';
-import { keys, type PeerNote } from './records.ts';
+import type { PeerNote } from './backup-records.ts';
+import { keys } from './records.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
+import { takeVouch } from './vouching.ts';
 
 interface Taken {
   readonly unlocked: readonly ChannelId[];
@@ -24,7 +27,7 @@ interface Taken {
   readonly notes: Readonly<Record<string, PeerNote>>;
 }
 
-/** Takes opened entries, numbered from `from`. Kinds this client does not know are passed over. */
+/** Takes opened entries, whose places (`placeOf`) begin at `from`. Kinds this client does not know are passed over. */
 export async function takeItems(
   unit: UnitOfWork,
   items: readonly BackupItem[],
@@ -63,4 +66,19 @@ async function takeChain(
   const waits = queue.get(name);
   if (waits && saysAsMuch(archive, decodeChainArchive(waits.payload))) unit.remove(name);
   return bytesToUuid(archive.channelId) as ChannelId;
+}
+
+/** Notes of a list that was proved: the newest written counts. */
+export async function keepNotes(
+  unit: UnitOfWork,
+  own: Own,
+  notes: Readonly<Record<string, PeerNote>>,
+): Promise<void> {
+  for (const [aid, note] of Object.entries(notes)) {
+    const known = await unit.get<PeerNote>(keys.peerNote(aid));
+    // One that waits here was written on this device after it last looked: it will be the newest.
+    if (known && (known.position === null || known.position >= (note.position ?? 0))) continue;
+    unit.put(keys.peerNote(aid), note);
+    await takeVouch(unit, own.self.accountId, note.record);
+  }
 }

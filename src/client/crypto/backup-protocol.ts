@@ -1,6 +1,8 @@
 // The backup's part of the worker's interface (protocol.ts). No call returns a key.
 import type { BackupPage, BackupStatus } from '#shared/backup.ts';
-import type { ChannelId } from '#shared/ids.ts';
+import type { ChannelId, DeviceId, DeviceRef } from '#shared/ids.ts';
+import type { OutgoingPacket } from '#shared/mailbox.ts';
+import type { GivenVault } from './vault-calls.ts';
 
 /** Why a backup is not taken: nothing of it is used beyond what was verified before. */
 export interface BackupRefusal {
@@ -45,9 +47,41 @@ export interface BackupView {
   /** The first look at the backup is not over: what is from before this device may still open. */
   readonly isRestoring: boolean;
   readonly refusal: BackupRefusal | null;
+  /** A device was removed that still knows the key: it reads on, until the key is another one. */
+  readonly isRotationDue: boolean;
+  /** A newer key is here or named in the account's log: compare with the server again. */
+  readonly isOutdated: boolean;
 }
 
-export interface BackupApi {
+/** A rotation of the key, durable before it is returned. */
+export interface BackupRotation {
+  readonly version: number;
+  readonly closedCount: number;
+  readonly vault: string;
+  readonly entries: readonly string[];
+  readonly manifest: string;
+}
+
+/** Another key, when a device was removed (decision 0021). */
+export interface RotationCalls {
+  /**
+   * Opens the vault by the password of `deriveLogin` and makes another key, its list and the vault with it; the same again
+   * while nothing has moved. null: the vault holds a newer key than this device, which counts from the next comparison on.
+   * Throws `not_allowed` (what the server has is not verified here), `stale_record` (an older vault), `mismatch`, `bad_mac`.
+   */
+  rotateBackup(input: GivenVault & { now: number }): Promise<BackupRotation | null>;
+  /** The server has the rotation. */
+  backupRotated(input: { version: number; count: number }): Promise<void>;
+  /** The key for own devices that were not handed it, the same until `backupKeyHanded`; `bundles`: open sessions first. */
+  handBackupKey(input: { now: number }): Promise<{
+    readonly packets: readonly OutgoingPacket[];
+    readonly bundles: readonly DeviceRef[];
+  }>;
+  /** The server has the packets for these devices. */
+  backupKeyHanded(input: { deviceIds: readonly DeviceId[] }): Promise<void>;
+}
+
+export interface BackupApi extends RotationCalls {
   /** Holds what the server says it has against what is known; begins to pull what is missing. */
   compareBackup(input: { status: BackupStatus }): Promise<BackupStep>;
   /** Entries `from` … in order, ending where the last step said. Keys in them are usable at once. */

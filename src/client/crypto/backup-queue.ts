@@ -16,7 +16,8 @@ import {
   type SenderChain,
 } from '#crypto/index.ts';
 import { archiveKeyOf } from './key-archive.ts';
-import { keys, type CertRecord, type PeerNote } from './records.ts';
+import type { PeerNote } from './backup-records.ts';
+import { keys, type CertRecord } from './records.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
 
 /** One thing to be backed up: its kind, what its id is made of, and the payload of its kind. */
@@ -81,7 +82,7 @@ export function putPeerNote(unit: UnitOfWork, aid: Uint8Array, record: Uint8Arra
   putItem(unit, { kind: BACKUP_PEER, name: aid, payload: encodePeerState({ aid, record }) });
 }
 
-/** The note is in the backup, at this position or just before it. */
+/** The note is in the backup, at this place or just before it. */
 export async function placePeerNote(unit: UnitOfWork, aid: Uint8Array, position: number): Promise<void> {
   const note = await unit.get<PeerNote>(keys.peerNote(idKey(aid)));
   if (note) unit.put(keys.peerNote(idKey(aid)), { ...note, position } satisfies PeerNote);

@@ -42,6 +42,8 @@ export const MAX_EPOCHS = 64;
 export const MAX_REMOVED = 1000;
 /** Requests for chains waiting for an answer. */
 export const MAX_REQUESTS = 200;
+/** Keys of newer backup versions that wait for their list. */
+export const MAX_BACKUP_KEYS = 8;
 /** Message keys of one device that wait for their message. */
 export const MAX_WAITING_DM_KEYS = 2048;
 /** A new prekey set for a server that says the last one is gone or used up, at most this often. */

@@ -17,6 +17,7 @@ import type { CryptoApi, Draft } from './protocol.ts';
 import { Receiving } from './receiving.ts';
 import { keys } from './records.ts';
 import { Repairs } from './repairs.ts';
+import { Rotating } from './rotating.ts';
 import { Sending } from './sending.ts';
 import { VaultDoors } from './vault-doors.ts';
 import { Verification } from './verification.ts';
@@ -74,6 +75,13 @@ function entryCalls(core: EngineCore) {
       'signAttach',
     ),
     ...bind(accounts, 'revokeOwnDevice', 'wipe'),
+    ...bind(
+      new Rotating(core, accounts),
+      'rotateBackup',
+      'backupRotated',
+      'handBackupKey',
+      'backupKeyHanded',
+    ),
     ...bind(
       new VaultDoors(core, accounts),
       'recoveryAuth',

@@ -14,7 +14,7 @@ import type { IdentityAlarm, PeopleCalls } from './people-calls.ts';
 import type { RepairCalls } from './repair-calls.ts';
 import type { VaultCalls } from './vault-calls.ts';
 
-export type { BackupRefusal, BackupStep, BackupView } from './backup-protocol.ts';
+export type { BackupRefusal, BackupRotation, BackupStep, BackupView } from './backup-protocol.ts';
 export type { PolicyChange } from './history-calls.ts';
 export type { LeaseClaim } from './lease-calls.ts';
 export type { LinkEcho } from './link-calls.ts';

@@ -18,6 +18,7 @@ import {
 import type { AccountId, ChannelId } from '#shared/ids.ts';
 import type { MailboxPacket } from '#shared/mailbox.ts';
 import { MAX_PARKED_TRIES, MAX_REQUESTS } from './engine-limits.ts';
+import { takeBackupKey } from './backup-keys.ts';
 import { codeOf, deviceIdOf, type EngineCore, type Own } from './engine-core.ts';
 import { installForwarded, installOwned, keepMessageKeys, type Opening } from './installing.ts';
 import type { IdentityAlarm, ReceiveReport } from './protocol.ts';
@@ -224,6 +225,8 @@ export class Receiving {
         return keepMessageKeys(unit, acceptDmKeys(opening.result.packet), this.#waiting);
       case 'resend':
         return { repair: await noteRequest(unit, senderOf(opening), opening.now) };
+      case 'backup-key':
+        return takeBackupKey(unit, opening, payload);
       case 'key-request': {
         const { packet } = opening.result;
         const channelId = bytesToUuid(payload.channelId) as ChannelId;

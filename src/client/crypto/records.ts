@@ -3,16 +3,13 @@ import {
   idKey,
   uuidToBytes,
   type AccountLogState,
-  type BackupHead,
   type DeviceSecrets,
   type KeyRequestPayload,
-  type MerkleNode,
   type PeerDevice,
   type SenderChain,
 } from '#crypto/index.ts';
 import type { AccountId, ChannelId, DeviceId, DeviceRef, EventId } from '#shared/ids.ts';
 import type { MailboxPacket, OutgoingPacket } from '#shared/mailbox.ts';
-import type { BackupRefusal } from './backup-protocol.ts';
 import type { HistoryPolicy } from '#shared/channels.ts';
 import type { PolicyChange } from './history-calls.ts';
 import type { Content, IdentityAlarm, VerifiedHow } from './protocol.ts';
@@ -165,51 +162,6 @@ export interface AskedRecord {
   readonly isShared?: boolean;
 }
 
-/** A list of entries that is being pulled, newest first. */
-export interface BackupPull {
-  /** What was promised: the signed manifest. */
-  readonly manifest: Uint8Array;
-  /** Entries [floor, to) are still to come. */
-  readonly floor: number;
-  readonly to: number;
-  /** The head the log named when the pull began, where it is of this version. */
-  readonly logged: BackupHead | null;
-  /** Subtrees of what came, in order. */
-  readonly nodes: readonly MerkleNode[];
-  /** Notes about people: they count once the root is proved. Newest first, by AID. */
-  readonly notes: Readonly<Record<string, PeerNote>>;
-}
-
-/** The backup as this device knows it. */
-export interface BackupRecord {
-  readonly version: number;
-  readonly count: number;
-  /** Of the verified part: roots of its complete subtrees. */
-  readonly hashes: readonly Uint8Array[];
-  readonly pull: BackupPull | null;
-  readonly refusal: BackupRefusal | null;
-  /** The newest head in the log and since when this device knows it, ms. */
-  readonly head: { readonly seq: number; readonly at: number } | null;
-}
-
-/** An append the server has not acknowledged; repeated byte-identical. */
-export interface PendingBackup {
-  readonly version: number;
-  readonly expectedCount: number;
-  readonly entries: readonly string[];
-  readonly manifest: string;
-  readonly hashes: readonly Uint8Array[];
-  /** Queue records it holds, and H(payload) of each: one that changed meanwhile stays queued. */
-  readonly done: readonly { readonly key: string; readonly hash: Uint8Array }[];
-}
-
-/** An own note about somebody. */
-export interface PeerNote {
-  readonly record: Uint8Array;
-  /** Where it is in the backup; null while it waits to get there. */
-  readonly position: number | null;
-}
-
 const hexOf = (uuid: string): string => idKey(uuidToBytes(uuid));
 
 /** Record keys. */
@@ -290,6 +242,14 @@ export const keys = {
   parkedAll: 'parked/',
   backup: 'backup',
   backupPending: 'backup-pending',
+  /** Keys of newer versions that came here and were not met on the server yet; of one version there may be several. */
+  backupKey: (version: number, hash: string) => `backup-key/${String(version).padStart(10, '0')}/${hash}`,
+  backupKeys: 'backup-key/',
+  /** A rotation the server did not answer yet. */
+  backupRotation: 'backup-rotation',
+  /** Which version of the key an own device was handed (deviceAddress), and packets with it, until the server has them. */
+  backupHanded: (address: string) => `backup-handed/${address}`,
+  backupHanding: 'backup-handing',
   backupQueue: 'backup-queue/',
   backupItem: (kind: number, name: Uint8Array) => `backup-queue/${kind}/${idKey(name)}`,
   archivesOf: (channelId: ChannelId, owner: PeerDevice, chainId: Uint8Array) =>

@@ -13,6 +13,7 @@ import type { AccountId, ChannelId, DeviceRef } from '#shared/ids.ts';
 import type { OutgoingPacket } from '#shared/mailbox.ts';
 import { trustedPeer, type EngineCore, type Own } from './engine-core.ts';
 import { MAX_REQUESTS, OPEN_AGAIN_MS } from './engine-limits.ts';
+import { handAgain } from './key-handout.ts';
 import { packetFor, refOf, targetOf, withoutSession, type Target } from './pairwise-link.ts';
 import type { DueRepairs, RepairCalls } from './repair-calls.ts';
 import type { RepairRecord } from './repair-record.ts';
@@ -168,6 +169,7 @@ export class Repairs implements RepairCalls {
     for (const payload of await sentAgain(unit, own, { target, now }))
       due.packets.push(await packetFor(unit, own, { target, payload, clock }));
     await this.#requestOwnChains(unit, task);
+    if (target.accountId === own.self.accountId) handAgain(unit, target);
     const answers = [...withinHour(record.answers, now), now];
     // Answered at last; where this side waits for something too, it is still stuck.
     const isWedged = record.isWedged && record.wanted !== null;

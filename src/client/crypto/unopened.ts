@@ -2,14 +2,15 @@
 import { findDevice, idKey, toBase64Url, uuidToBytes, type WithheldCode } from '#crypto/index.ts';
 import type { ChannelId, EventId } from '#shared/ids.ts';
 import type { ChannelEvent } from '#shared/messages.ts';
-import { isRestoring } from './backing-up.ts';
+import { isRestoring } from './backup-steps.ts';
 import { certifiedAt, type Own } from './engine-core.ts';
 import { MAX_PARKED } from './engine-limits.ts';
 import { failed, withheldReasons, type Candidate } from './event-checks.ts';
 import { signedCert } from './fading.ts';
 import { logOfDevice } from './former-logs.ts';
 import type { DecryptResult } from './protocol.ts';
-import { keys, type AskedRecord, type BackupRecord, type PeerRecord } from './records.ts';
+import type { BackupRecord } from './backup-records.ts';
+import { keys, type AskedRecord, type PeerRecord } from './records.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
 
 /** Event id (hex) → channel, for direct messages whose key is not here yet. */

@@ -21,6 +21,7 @@ import type { AccountId } from '#shared/ids.ts';
 import type { Accounts } from './accounts.ts';
 import type { EngineCore } from './engine-core.ts';
 import { keys, type PeerRecord } from './records.ts';
+import type { UnitOfWork } from './unit-of-work.ts';
 import type { GivenVault, MadePassword, MadeRecovery, VaultCalls } from './vault-calls.ts';
 
 /** What is made and not yet accepted by the server. */
@@ -36,7 +37,11 @@ interface Opened {
   readonly opened: OpenVault;
 }
 
-const doorOf = ({ slotKey, params }: PasswordKeys): VaultKey => ({ kind: 'password', slotKey, params });
+export const doorOf = ({ slotKey, params }: PasswordKeys): VaultKey => ({
+  kind: 'password',
+  slotKey,
+  params,
+});
 
 function madePassword({ params, loginSecret }: PasswordKeys): Omit<MadePassword, 'vault'> {
   const { m, t, salt } = params;
@@ -50,6 +55,20 @@ const madeRecovery = (code: string): Omit<MadeRecovery, 'vault'> => ({
   recoveryCode: code,
   newRecoveryAuth: toBase64Url(recoveryAuthSecret(code)),
 });
+
+/** Opens a vault of this identity, not older than this browser knows of the account. Throws as `openVault`. */
+export async function openGiven(
+  unit: UnitOfWork,
+  given: { accountId: AccountId; encoded: Uint8Array; key: VaultKey; aid: Uint8Array },
+): Promise<OpenVault> {
+  const { accountId, encoded, key, aid } = given;
+  const minRevision = (await unit.get<number>(keys.vaultRevision)) ?? 0;
+  const opened = openVault(encoded, key, { aid, minRevision });
+  if (bytesToUuid(opened.secrets.accountId) !== accountId)
+    throw new CryptoError('mismatch', 'vault of another account');
+  unit.put(keys.vaultRevision, opened.header.revision);
+  return opened;
+}
 
 export class VaultDoors implements VaultCalls {
   readonly #core: EngineCore;
@@ -121,12 +140,7 @@ export class VaultDoors implements VaultCalls {
     return this.#core.runOn(accountId, async (unit) => {
       const known = await unit.get<PeerRecord>(keys.peer(accountId));
       const aid = known?.log.aid ?? vaultHeader(encoded).aid;
-      const minRevision = (await unit.get<number>(keys.vaultRevision)) ?? 0;
-      const opened = openVault(encoded, key, { aid, minRevision });
-      if (bytesToUuid(opened.secrets.accountId) !== accountId)
-        throw new CryptoError('mismatch', 'vault of another account');
-      unit.put(keys.vaultRevision, opened.header.revision);
-      return { encoded, opened };
+      return { encoded, opened: await openGiven(unit, { accountId, encoded, key, aid }) };
     });
   }
 

@@ -113,7 +113,14 @@ describe('backup of keys', () => {
       mixed(five('dm ben'), five('dm ada')),
     ]);
     const view = await device.engine.backupView();
-    expect(view).toEqual({ count: list.entries.length, waiting: 0, isRestoring: false, refusal: null });
+    expect(view).toEqual({
+      count: list.entries.length,
+      waiting: 0,
+      isRestoring: false,
+      refusal: null,
+      isRotationDue: false,
+      isOutdated: false,
+    });
     expect(await device.engine.nextBackup({ now: server.now })).toBeNull();
   });
 

@@ -9,6 +9,7 @@ import { newRecoveryCode } from '#crypto/recovery-code.ts';
 import { seededRng } from '#crypto/seeded-rng.ts';
 import {
   createVault,
+  hasSameSlots,
   openVault,
   resealVault,
   rewrapVault,
@@ -145,5 +146,10 @@ describe('changing the vault', () => {
     const next = resealVault(recoded, { opened, secrets: rotated }, rng);
     for (const key of [fresh, password]) expect(openVault(next, key, expected).secrets).toEqual(rotated);
     expect(vaultHeader(next).revision).toBe(3);
+    expect(hasSameSlots(recoded, next)).toBe(true);
+    expect(hasSameSlots(bytes, next)).toBe(false);
+    expect(hasSameSlots(makeVault().bytes, next)).toBe(false);
+    // The vault of before the rotation, which the server still has: the newer one was seen here.
+    expectCode('stale_record', () => openVault(recoded, password, { ...expected, minRevision: 3 }));
   });
 });

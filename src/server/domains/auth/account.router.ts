@@ -1,4 +1,4 @@
-import { accountProcedure, router, sensitiveProcedure } from '#server/trpc.ts';
+import { accountProcedure, router, sensitiveDeviceProcedure, sensitiveProcedure } from '#server/trpc.ts';
 import {
   changePasswordInput,
   changeRecoveryInput,
@@ -6,11 +6,13 @@ import {
   deleteAccountInput,
   exportInput,
   resetIdentityInput,
+  rotateBackupInput,
 } from '#shared/account.ts';
 import { deleteAccount, getDeletionPlan } from './deletion.service.ts';
 import { exportData } from './export.service.ts';
 import { resetIdentity } from './identity-reset.service.ts';
 import { changePassword, changeRecovery } from './password.service.ts';
+import { rotateBackup } from './rotate-backup.service.ts';
 import { changeUsername } from './username.service.ts';
 
 /** What the owner of an account changes about it; part of `auth`. */
@@ -21,6 +23,9 @@ export const accountRouter = router({
   changeRecovery: sensitiveProcedure('account.use', 'mutate')
     .input(changeRecoveryInput)
     .mutation(({ ctx, input }) => changeRecovery(ctx.deps, ctx, input)),
+  rotateBackup: sensitiveDeviceProcedure('account.use', 'mutate')
+    .input(rotateBackupInput)
+    .mutation(({ ctx, input }) => rotateBackup(ctx.deps, ctx, input)),
   resetIdentity: sensitiveProcedure('account.use', 'mutate')
     .input(resetIdentityInput)
     .mutation(({ ctx, input }) => resetIdentity(ctx.deps, ctx, input)),

@@ -42,6 +42,15 @@ interface Append {
   readonly manifest: string;
 }
 
+/** The first append of the next version. */
+interface NextList {
+  readonly version: number;
+  /** Entries of the list it follows. */
+  readonly closedCount: number;
+  readonly entries: readonly string[];
+  readonly manifest: string;
+}
+
 const conflict = (): AppError => new AppError({ code: 'conflict', what: 'backup' });
 
 /** What the own backup holds. */
@@ -74,6 +83,10 @@ function grow(known: BackupRow | null, input: Append, entries: readonly Uint8Arr
   const count = known?.count ?? 0;
   if (count !== input.expectedCount || (known && known.version !== input.version)) throw conflict();
   const before = known ? decodeFrontier(count, Uint8Array.from(known.frontier)) : EMPTY_FRONTIER;
+  return withEntries(before, entries);
+}
+
+function withEntries(before: Frontier, entries: readonly Uint8Array[]): Frontier {
   try {
     return appendLeaves(before, entries.map(merkleLeaf));
   } catch (cause) {
@@ -90,6 +103,33 @@ function requireSame(manifest: BackupManifest, version: number, tree: Frontier):
   if (!isSame) throw new AppError({ code: 'bad_proof', what: 'backup_manifest' });
 }
 
+/** Checked entries and where they go. */
+interface Growth {
+  readonly known: BackupRow | null;
+  readonly version: number;
+  readonly from: number;
+  readonly entries: readonly Uint8Array[];
+  readonly tree: Frontier;
+  readonly manifest: Uint8Array;
+}
+
+/** Stores entries with the manifest over the list they make. Throws `bad_proof`, `limit_reached`. */
+async function store(tx: Tx, deps: Deps, { actor, growth }: { actor: DeviceActor; growth: Growth }) {
+  const { known, version, from, entries, tree, manifest } = growth;
+  const { accountId } = actor;
+  requireSame(await requireManifest(tx, actor, manifest), version, tree);
+  const added = entries.reduce((sum, entry) => sum + entry.length, 0);
+  // All lists together: closed ones stay, and the newest row counts them on.
+  const bytes = (known?.bytes ?? 0n) + BigInt(added);
+  if (bytes > limits.backupBytes)
+    throw new AppError({ code: 'limit_reached', limit: 'backupBytes', max: limits.backupBytes });
+  const { count } = tree;
+  const row = { version, count, bytes, frontier: encodeFrontier(tree), manifest };
+  await storeBackup(tx, accountId, { ...row, at: new Date(deps.clock.now()) });
+  await insertEntries(tx, accountId, { version, from, entries });
+  return { count };
+}
+
 /**
  * Appends entries and takes their manifest, both or neither. Throws `conflict` (another device was first: pull, then try
  * again), `bad_proof` (entry or manifest), `limit_reached`, `too_large`.
@@ -97,26 +137,39 @@ function requireSame(manifest: BackupManifest, version: number, tree: Frontier):
 export function appendBackup(deps: Deps, actor: DeviceActor, input: Append): Promise<{ count: number }> {
   const entries = decodeEntries(input.entries);
   const manifest = decodeBytes(input.manifest);
-  const { version } = input;
+  const { version, expectedCount: from } = input;
   return transaction(deps.db, async (tx) => {
     const known = await lockBackup(tx, actor.accountId);
     const tree = grow(known, input, entries);
-    requireSame(await requireManifest(tx, actor, manifest), version, tree);
-    const added = entries.reduce((sum, entry) => sum + entry.length, 0);
-    const bytes = (known?.bytes ?? 0n) + BigInt(added);
-    if (bytes > limits.backupBytes)
-      throw new AppError({ code: 'limit_reached', limit: 'backupBytes', max: limits.backupBytes });
-    const { count } = tree;
-    const row = { version, count, bytes, frontier: encodeFrontier(tree), manifest };
-    await storeBackup(tx, actor.accountId, { ...row, at: new Date(deps.clock.now()) });
-    await insertEntries(tx, actor.accountId, { version, from: input.expectedCount, entries });
-    return { count };
+    return store(tx, deps, { actor, growth: { known, version, from, entries, tree, manifest } });
   });
 }
 
 /**
- * Entries of the own backup, as many of the last ones of the range as one answer holds. Throws `not_found` for another
- * version or a range that is not there.
+ * Closes the list there is and begins that of the next version, inside the caller's transaction, which this lets wait for
+ * every other change of the account's list and log. Throws `conflict` (the list is another one than the device closed),
+ * `not_found` (the device was removed), `bad_proof`, `limit_reached`, `too_large`.
+ */
+export async function beginNextBackup(
+  tx: Tx,
+  deps: Deps,
+  { actor, next }: { readonly actor: DeviceActor; readonly next: NextList },
+): Promise<{ count: number }> {
+  const { version } = next;
+  const entries = decodeEntries(next.entries);
+  const known = await lockBackup(tx, actor.accountId);
+  const isNext = version === (known?.version ?? 1) + 1 && next.closedCount === (known?.count ?? 0);
+  if (!isNext) throw conflict();
+  if (version > limits.backupVersions)
+    throw new AppError({ code: 'limit_reached', limit: 'backupVersions', max: limits.backupVersions });
+  const tree = withEntries(EMPTY_FRONTIER, entries);
+  const manifest = decodeBytes(next.manifest);
+  return store(tx, deps, { actor, growth: { known, version, from: 0, entries, tree, manifest } });
+}
+
+/**
+ * Entries of the own backup or of a list closed before, as many of the last ones of the range as one answer holds. Throws
+ * `not_found` for another version or a range that is not there.
  */
 export async function readBackup(
   deps: Deps,
@@ -125,9 +178,9 @@ export async function readBackup(
 ): Promise<BackupPage> {
   const { accountId } = actor;
   const known = await findBackup(deps.db, accountId);
-  const isThere = known?.version === range.version && range.from < range.to && range.to <= known.count;
-  if (!isThere) throw notFound();
+  if (!known || range.version > known.version || range.from >= range.to) throw notFound();
   const rows = await listEntriesBackwards(deps.db, accountId, { ...range, maxBytes: limits.backupPageBytes });
+  if (rows[0]?.position !== range.to - 1) throw notFound();
   const entries = rows.reverse().map((row) => encodeBytes(row.bytes));
   return { from: range.to - entries.length, entries };
 }
