@@ -129,6 +129,25 @@ test('link by text and by picture, read the history, remove one from the other',
     await expect(phone.getByText('You were logged out.')).toBeVisible({ timeout: SLOW_MS });
   });
 
+  await test.step('the removed one still knows the key of the backup: put off, asked again, and a new one made', async () => {
+    await expect(dialog(desk).getByText('still knows the key of your backup')).toBeVisible({
+      timeout: SLOW_MS,
+    });
+    await expectAccessible(desk, 'new backup key');
+    await button(desk, 'Later').click();
+    await expect(dialog(desk)).toHaveCount(0);
+    await desk.goto(communityUrl);
+    await desk.getByRole('button', { name: 'New key…' }).click({ timeout: SLOW_MS });
+    await dialog(desk).getByLabel('Current password').fill(ada.password);
+    await button(desk, 'Give it a new key').click();
+    await expect(desk.getByText('Your backup has a new key')).toBeVisible({ timeout: SLOW_MS });
+    await expect(desk.getByRole('button', { name: 'New key…' })).toHaveCount(0);
+    // The other device has it too, by itself.
+    await laptop.goto(`${server.url}/settings/devices`);
+    await expect(laptop.getByText('All keys backed up')).toBeVisible({ timeout: SLOW_MS });
+    await expect(laptop.getByText('still knows the key')).toHaveCount(0);
+  });
+
   await test.step('what is said from then on reaches the others only', async () => {
     await desk.goto(communityUrl);
     await say(desk, 'Among ourselves');

@@ -1,8 +1,11 @@
 // The backup (protocol 3.12) as the leader tab keeps it up: pulls and verifies what the server has, appends what waits here,
-// and names it in the account's log. A message is backed up when the server acknowledged its key, not before.
+// names it in the account's log, and gives it another key when a device was removed. A message is backed up when the server
+// acknowledged its key, not before.
 import { failureOf } from '#client/api/errors.ts';
 import type { Api } from '#client/api/trpc.ts';
-import type { BackupStep, BackupView, CryptoApi } from '#client/crypto/protocol.ts';
+import type { BackupRotation, BackupStep, BackupView, CryptoApi } from '#client/crypto/protocol.ts';
+import type { BackupPage } from '#shared/backup.ts';
+import type { AccountId, DeviceId } from '#shared/ids.ts';
 import type { Keys } from './keys.ts';
 
 export interface BackupOptions {
@@ -16,10 +19,18 @@ export interface BackupOptions {
   readonly onKeys: () => void;
 }
 
+/** What only the person's password gives: the vault, and a session fresh enough to change it. */
+export interface RotationProof {
+  vault(): Promise<{ readonly accountId: AccountId; readonly vault: string }>;
+  send(rotation: BackupRotation): Promise<{ readonly count: number }>;
+}
+
 /** Keys made within this time share an entry. */
 const GATHER_MS = 1500;
 /** Conflicts with other devices in one go before it is left to the next. */
 const ROUNDS = 6;
+/** A device that no session could be opened with is tried again after this. */
+const OPEN_AGAIN_MS = 10 * 60_000;
 
 export class Backup {
   readonly #options: BackupOptions;
@@ -28,9 +39,23 @@ export class Backup {
   #isClosed = false;
   #work: Promise<void> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #isPutOff = $state(false);
+  readonly #opened = new Map<DeviceId, number>();
+  readonly #tabs = new BroadcastChannel('chatalot-backup');
 
   constructor(options: BackupOptions) {
     this.#options = options;
+    this.#tabs.addEventListener('message', () => void this.catchUp());
+  }
+
+  /** A device was removed that still has the key, and nobody said "later" since the start. */
+  get asksForRotation(): boolean {
+    return !this.#isPutOff && this.#view?.isRotationDue === true;
+  }
+
+  /** "Later": it is asked again at the next start. */
+  putOffRotation(): void {
+    this.#isPutOff = true;
   }
 
   /** As last looked at; null before. */
@@ -64,16 +89,60 @@ export class Backup {
     return this.#work;
   }
 
+  /**
+   * Another key: what is backed up from here on is closed to removed devices. Also takes in the key another device made,
+   * where this one could not be given it. Throws what went wrong; it can be repeated.
+   */
+  rotate(proof: RotationProof): Promise<void> {
+    const done = this.#work.then(() => this.#rotate(proof));
+    this.#work = done.catch(() => undefined);
+    return done;
+  }
+
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
+    this.#tabs.close();
+  }
+
+  async #rotate(proof: RotationProof): Promise<void> {
+    const { crypto, isLeading, now } = this.#options;
+    try {
+      for (let left = ROUNDS; left > 0; left--) {
+        if (isLeading()) this.#isCurrent = await this.#pull();
+        const { isRotationDue, refusal } = await crypto.backupView();
+        // Another device was faster, and its key is here.
+        if (!isRotationDue && refusal?.reason !== 'other_key') return;
+        const made = await crypto.rotateBackup({ ...(await proof.vault()), now: now() });
+        if (made && (await this.#sent(proof, made, left === 1))) return;
+      }
+    } finally {
+      await this.#level().catch(() => undefined);
+      await this.look();
+      if (!isLeading() && !this.#isClosed) this.#tabs.postMessage('rotated');
+    }
+  }
+
+  /** False when something was first: the list, the vault or another rotation. */
+  async #sent(proof: RotationProof, made: BackupRotation, isLast: boolean): Promise<boolean> {
+    try {
+      const { count } = await proof.send(made);
+      await this.#options.crypto.backupRotated({ version: made.version, count });
+      return true;
+    } catch (error) {
+      if (isLast || failureOf(error).code !== 'conflict') throw error;
+      return false;
+    }
   }
 
   async #level(): Promise<void> {
     if (this.#isClosed || !this.#options.isLeading()) return;
     try {
+      if (this.#isCurrent) this.#isCurrent = !(await this.#options.crypto.backupView()).isOutdated;
       if (!this.#isCurrent) this.#isCurrent = await this.#pull();
-      if (this.#isCurrent && (await this.#push())) await this.#nameInLog();
+      if (!this.#isCurrent || !(await this.#push())) return;
+      await this.#nameInLog();
+      await this.#handOut();
     } finally {
       await this.look();
     }
@@ -81,7 +150,7 @@ export class Backup {
 
   /** True when everything the server has is verified here. */
   async #pull(): Promise<boolean> {
-    const { crypto, api, onKeys } = this.#options;
+    const { crypto, onKeys } = this.#options;
     let step = await this.#compare();
     // A manifest by a device this one has not heard of yet: its entry in the own log is asked for before judging.
     if (step.state === 'refused') {
@@ -89,13 +158,21 @@ export class Backup {
       step = await this.#compare();
     }
     while (step.state === 'behind') {
-      const { version, from, to } = step;
-      const page = await api().backup.entries.query({ version, from, to });
-      step = await crypto.takeBackup({ page });
+      step = await crypto.takeBackup({ page: await this.#page(step) });
       onKeys();
     }
     onKeys();
     return step.state === 'current';
+  }
+
+  /** What the server does not have is an empty page: the engine says what is missing. */
+  async #page({ version, from, to }: { version: number; from: number; to: number }): Promise<BackupPage> {
+    try {
+      return await this.#options.api().backup.entries.query({ version, from, to });
+    } catch (error) {
+      if (failureOf(error).code !== 'not_found') throw error;
+      return { from, entries: [] };
+    }
   }
 
   async #compare(): Promise<BackupStep> {
@@ -132,6 +209,27 @@ export class Backup {
       .devices.append.mutate({ entry })
       .catch(() => undefined);
     await this.#refreshLog();
+  }
+
+  /** The key for own devices that lack it: those that were there when it was made, and any that was let in with the old one. */
+  async #handOut(): Promise<void> {
+    const { crypto, api, keys, now } = this.#options;
+    if (!keys.isLeader) return;
+    const { bundles, packets: ready } = await crypto.handBackupKey({ now: now() });
+    const closed = bundles.filter(
+      ({ deviceId }) => now() - (this.#opened.get(deviceId) ?? 0) > OPEN_AGAIN_MS,
+    );
+    for (const { deviceId } of closed) this.#opened.set(deviceId, now());
+    if (closed.length > 0) await keys.openSessions(closed);
+    const packets = closed.length > 0 ? (await crypto.handBackupKey({ now: now() })).packets : ready;
+    for (const packet of packets) {
+      try {
+        await api().mailbox.send.mutate({ packets: [packet] });
+        await crypto.backupKeyHanded({ deviceIds: [packet.deviceId] });
+      } catch (error) {
+        if (failureOf(error).code !== 'mailbox_full') throw error;
+      }
+    }
   }
 
   async #refreshLog(): Promise<void> {

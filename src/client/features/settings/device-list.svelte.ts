@@ -102,8 +102,9 @@ export class DeviceList {
     } finally {
       this.#removing = null;
     }
-    await backup.run();
     await this.load();
+    await backup.run();
+    await backup.look();
     return true;
   }
 

@@ -45,7 +45,7 @@ export const enSettings = {
   'backup.forked':
     'The server returned another backup than the one your account’s log names. It is not used, and nothing more is backed up until the server shows the right one.',
   'backup.otherKey':
-    'The backup on the server was made with another key than this device has. Log in anew on this device to use it.',
+    'Your backup has a new key, which this device does not have yet. It comes from your other devices when one of them is online, or with your password. Until then nothing is lost; it waits here.',
   'settings.systemText': 'Changes when your system does.',
   'settings.lightText': 'Paper and terracotta.',
   'settings.darkText': 'Brown-black and coral.',
