@@ -15,7 +15,6 @@ import {
   merkleLeaf,
   merkleRoot,
   openBackupEntry,
-  openClosedBackup,
   parseBackupManifest,
   proveBackup,
   signBackupManifest,
@@ -50,7 +49,7 @@ import {
   settle,
 } from './backup-steps.ts';
 import { viewOf } from './backup-view.ts';
-import { pullOfClosed, refusalOf, restarted, takeClosed } from './closed-lists.ts';
+import { closedBefore, pullOfClosed, refusalOf, restarted, takeClosed } from './closed-lists.ts';
 import { type EngineCore, type Own } from './engine-core.ts';
 import type { BackupApi, BackupAppend, BackupStep, BackupView, RotationCalls } from './backup-protocol.ts';
 import { keys } from './records.ts';
@@ -210,7 +209,7 @@ export class BackingUp implements Omit<BackupApi, keyof RotationCalls> {
     const whole = { ...record, ...proved, pull: null, refusal: null };
     const [first] = encoded;
     if (page.from > 0 || !first) return goOn(unit, whole, unlocked);
-    const before = openClosedBackup(key, first);
+    const before = closedBefore(own, key, first);
     const closed = pullOfClosed(before, record.before);
     const since = before ? { rotatedAt: before.logSeq } : {};
     return goOn(

@@ -68,7 +68,8 @@ export async function findKeyFor(
   const { version, first, record } = list;
   for (const key of await keysOfVersion(unit, version)) {
     const closed = openWith({ aid: own.log.aid, version, key }, first);
-    if (!closed) continue;
+    // A log older than the one the key was made by would not say yet who is not to have it.
+    if (!closed || closed.logSeq > own.log.headSeq) continue;
     if (closed.version === record.version)
       requireSameList(closed, { key: own.self.backupKey, count: record.count });
     return { key, closed };

@@ -13,6 +13,7 @@ import {
   promiseOf,
   proveBackup,
   requireSameList,
+  type BackupKey,
   type ClosedBackup,
 } from '#crypto/index.ts';
 import type { BackupPage } from '#shared/backup.ts';
@@ -43,6 +44,17 @@ export function pullOfClosed(
     return null;
   }
   return { version, key, count, root, from, to: count, nodes: [], notes: {}, reachesBack };
+}
+
+/**
+ * The list before, as the first entry of the newest says. Throws as `openClosedBackup`, and `truncated` where the log here
+ * ends before the entry the rotation names: it would not say who was removed.
+ */
+export function closedBefore({ log }: Own, key: BackupKey, first: Uint8Array): ClosedBackup | null {
+  const closed = openClosedBackup(key, first);
+  if (closed && closed.logSeq > log.headSeq)
+    throw new CryptoError('truncated', 'log older than the rotation');
+  return closed;
 }
 
 /** The pull from its beginning: what came of it was not what was promised. */

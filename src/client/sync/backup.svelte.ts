@@ -128,6 +128,8 @@ export class Backup {
     try {
       const { count } = await proof.send(made);
       await this.#options.crypto.backupRotated({ version: made.version, count });
+      // "Later" was about this one.
+      this.#isPutOff = false;
       return true;
     } catch (error) {
       if (isLast || failureOf(error).code !== 'conflict') throw error;

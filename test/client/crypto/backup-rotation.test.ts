@@ -4,57 +4,27 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { BackupRotation, BackupStep } from '#client/crypto/protocol.ts';
 import { keys, type SelfRecord } from '#client/crypto/records.ts';
 import { UnitOfWork } from '#client/crypto/unit-of-work.ts';
-import { fromBase64Url, openBackupEntry, parseBackupManifest, type BackupKey } from '#crypto/index.ts';
-import type { BackupPage, BackupStatus } from '#shared/backup.ts';
+import {
+  appendLeaves,
+  EMPTY_FRONTIER,
+  fromBase64Url,
+  merkleLeaf,
+  merkleRoot,
+  openBackupEntry,
+  parseBackupManifest,
+  rotateBackup,
+  signBackupManifest,
+  systemRng,
+  toBase64Url,
+  type BackupKey,
+} from '#crypto/index.ts';
 import type { ChannelId } from '#shared/ids.ts';
 import type { OutgoingPacket } from '#shared/mailbox.ts';
+import { Lists } from '../support/backup-lists.ts';
 import { Exchange, textsOf, type Person } from '../support/exchange.ts';
 
 const channel = '018f0000-0000-7000-8000-0000000000c1' as ChannelId;
 const dm = '018f0000-0000-7000-8000-0000000000d1' as ChannelId;
-
-/** The lists of one account as the server keeps them, by version. */
-class Lists {
-  readonly all = new Map<number, string[]>();
-  status: BackupStatus = { version: 0, count: 0, manifest: null };
-
-  get newest(): string[] {
-    return this.all.get(this.status.version) ?? [];
-  }
-
-  async push(person: Person, now: number): Promise<void> {
-    for (let append; (append = await person.engine.nextBackup({ now }));) {
-      const { version, entries, manifest } = append;
-      const list = this.all.get(version) ?? [];
-      expect([append.expectedCount, version]).toEqual([list.length, this.status.version || 1]);
-      this.all.set(version, [...list, ...entries]);
-      this.status = { version, count: list.length + entries.length, manifest };
-      await person.engine.backupStored({ count: this.status.count });
-    }
-  }
-
-  /** Vault and list, as the server takes them together. */
-  rotate({ version, closedCount, entries, manifest }: BackupRotation): void {
-    expect([closedCount, version]).toEqual([this.newest.length, (this.status.version || 1) + 1]);
-    this.all.set(version, [...entries]);
-    this.status = { version, count: entries.length, manifest };
-  }
-
-  /** Pulls as a client does, a few entries a page; `changed` stands between. */
-  async pull(
-    person: Person,
-    changed: (page: BackupPage, version: number) => BackupPage = (page) => page,
-  ): Promise<BackupStep> {
-    let step = await person.engine.compareBackup({ status: this.status });
-    while (step.state === 'behind') {
-      const { version, to } = step;
-      const from = Math.max(step.from, to - 3);
-      const entries = (this.all.get(version) ?? []).slice(from, to);
-      step = await person.engine.takeBackup({ page: changed({ from, entries }, version) });
-    }
-    return step;
-  }
-}
 
 let server: Exchange;
 let lists: Lists;
@@ -326,19 +296,20 @@ describe('the devices that are left', () => {
     expect(await lists.pull(second)).toMatchObject({ state: 'current' });
   });
 
-  it('a key is handed to nobody by a device that has not heard of the removal yet', async () => {
+  it('A85 a device that has not heard of the removal goes over to nothing and hands the key to nobody', async () => {
     await remove(thief, [ada]);
     await rotate(ada);
     await handOut(ada);
     const mail = mailOf(thief);
-    // The server keeps the removal from the second device; the packet's own log head would have it look.
+    // The server keeps the removal from the second device, although the packet's own log head has it look.
     const { engine, deviceId } = second;
     await engine.receivePackets({ packets: server.mail.get(deviceId)!, now: server.now });
-    expect(await lists.pull(second)).toMatchObject({ state: 'current' });
+    expect(await lists.pull(second)).toMatchObject({ state: 'refused', refusal: { reason: 'other_key' } });
     const { packets, bundles } = await engine.handBackupKey({ now: server.now });
     expect([...packets, ...bundles]).toEqual([]);
     expect(mailOf(thief)).toBe(mail);
     await ownLog(second);
+    expect(await lists.pull(second)).toMatchObject({ state: 'current' });
     expect((await keyOf(second)).version).toBe(2);
     expect((await handOutAll(second)).map((to) => to.deviceId)).toEqual([ada.deviceId]);
   });
@@ -482,5 +453,32 @@ describe('what goes wrong on the way', () => {
     await ownLog(second);
     await server.collect(second);
     expect(await lists.pull(second)).toMatchObject({ state: 'current' });
+  });
+
+  it('A85 a rotation that names a log longer than there is, so as never to be due again, leads nobody over', async () => {
+    const { secrets, backupKey } = await record<SelfRecord>(thief, keys.self);
+    const { aid, key } = { ...(await keyOf(thief)), key: backupKey };
+    const treeOf = (entries: readonly Uint8Array[]) => appendLeaves(EMPTY_FRONTIER, entries.map(merkleLeaf));
+    const tree = treeOf(lists.newest.map(fromBase64Url));
+    const forge = (logSeq: number) => rotateBackup({ aid, version: 1, key }, { tree, logSeq }, systemRng);
+    const led = async (logSeq: number): Promise<BackupStep> => {
+      const { next, first } = forge(logSeq);
+      const root = merkleRoot(treeOf([first]));
+      const { deviceId, signing } = secrets;
+      const fields = { aid, version: 2, count: 1, root, createdAt: server.now, deviceId };
+      const manifest = toBase64Url(signBackupManifest(fields, signing.secretKey));
+      lists.all.set(2, [toBase64Url(first)]);
+      lists.status = { version: 2, count: 1, manifest };
+      const unit = new UnitOfWork(second.store, `${second.accountId}/`);
+      unit.put(keys.backupKey(2, String(logSeq)), { version: 2, key: next.key });
+      await unit.commit();
+      return lists.pull(second);
+    };
+    expect(await led(1_000_000)).toMatchObject({ state: 'refused', refusal: { reason: 'other_key' } });
+    // An honest number, while that device still belongs to the account, is followed; its removal makes the next one due.
+    await ownLog(second);
+    expect(await led(server.logs.get(ada.accountId)!.length - 1)).toMatchObject({ state: 'current' });
+    await remove(thief, [ada, second]);
+    expect((await view(second)).isRotationDue).toBe(true);
   });
 });
