@@ -25,6 +25,7 @@ export type {
   DeviceView,
   IdentityAlarm,
   IdentityView,
+  IngestReport,
   VerifiedHow,
 } from './people-calls.ts';
 

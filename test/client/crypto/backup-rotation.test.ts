@@ -46,7 +46,7 @@ beforeEach(async () => {
 
 const ownLog = async (...devices: Person[]): Promise<void> => {
   for (const { engine, accountId } of devices)
-    await engine.ingestLogs({ logs: server.logsFor([{ accountId, fromSeq: 0 }]) });
+    await engine.ingestLogs({ logs: server.logsFor([{ accountId, fromSeq: 0 }]), isMailTaken: true });
 };
 
 async function newDevice(): Promise<Person> {

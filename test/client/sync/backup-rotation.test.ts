@@ -124,7 +124,7 @@ describe('a device is removed', () => {
     expect(status.count).toBeGreaterThan(1);
     const [log] = await first.api.devices.logs.query({ accounts: [{ accountId: first.me!, fromSeq: 0 }] });
     for (const logs of [[], [log!]]) {
-      await stolen.crypto.ingestLogs({ logs });
+      await stolen.crypto.ingestLogs({ logs, isMailTaken: true });
       let step = await stolen.crypto.compareBackup({ status });
       while (step.state === 'behind') {
         const { version, from, to } = step;
