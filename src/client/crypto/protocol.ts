@@ -25,7 +25,6 @@ export type {
   DeviceView,
   IdentityAlarm,
   IdentityView,
-  IngestReport,
   VerifiedHow,
 } from './people-calls.ts';
 

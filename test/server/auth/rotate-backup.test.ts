@@ -84,8 +84,8 @@ describe('account.rotateBackup', () => {
     const read = (version: number, from: number, to: number) => ada.api.backup.entries({ version, from, to });
     expect(await read(1, 0, 2)).toEqual({ from: 0, entries: first.entries });
     expect(await read(2, 0, 1)).toEqual({ from: 0, entries: input.entries });
-    for (const missing of [read(1, 0, 3), read(1, 2, 3), read(3, 0, 1)])
-      expect(await refusal(missing)).toEqual({ code: 'not_found' });
+    for (const missing of [() => read(1, 0, 3), () => read(1, 2, 3), () => read(3, 0, 1)])
+      expect(await refusal(missing())).toEqual({ code: 'not_found' });
     const sessions = await ada.api.sessions.list();
     expect(sessions.map((session) => session.sessionId)).toContain(other.sessionId);
     const before = input.entries.map(fromBase64Url);
