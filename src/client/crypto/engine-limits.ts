@@ -16,8 +16,8 @@ export const MAX_OLD_EPHEMERAL_CHAINS = 24;
 export const MAX_PARKED = 500;
 /** Of these, from one device: nobody's waiting packets push out everybody else's. */
 export const MAX_PARKED_PER_DEVICE = 100;
-/** How often a parked packet is tried again before it is given up. */
-export const MAX_PARKED_TRIES = 3;
+/** How often a parked packet is tried again before it is given up: a connection that comes and goes costs some of them. */
+export const MAX_PARKED_TRIES = 8;
 /** A missing chain is asked for at most once in this time … */
 export const ASK_AGAIN_MS = MINUTE;
 /** … and this often in an hour. */

@@ -243,8 +243,8 @@ export class Receiving {
         const { sender } = opening.result;
         if (asked?.owner.accountId !== opening.peerAccountId) return done;
         if (asked.owner.deviceId !== bytesToUuid(sender.deviceId)) return done;
-        // Others may still have what its sender has lost.
-        if (asked.isShared && payload.code === 'too-old') return done;
+        // Others may still have what its sender has lost, and know a member its sender has not heard of yet.
+        if (asked.isShared && (payload.code === 'too-old' || payload.code === 'not-member')) return done;
         unit.put(keys.withheld(channelId, payload.chainId), payload.code);
         unit.remove(keys.asked(channelId, payload.chainId));
         return { unlocked: [channelId] };

@@ -1,14 +1,14 @@
 // Key duties (protocol P8, P11, P14): who reads a conversation, which logs and sessions are missing, prekeys, the
 // mailbox, handing chains to new devices, asking and answering. The duties run in the leader tab only.
 import type { Api } from '#client/api/trpc.ts';
-import type { ConversationRef, CryptoApi, IdentityAlarm, MissingKeys } from '#client/crypto/protocol.ts';
+import type { ConversationRef, CryptoApi } from '#client/crypto/protocol.ts';
 import type { ChannelReaders, ChannelSummary } from '#shared/channels.ts';
-import type { AccountLog } from '#shared/devices.ts';
 import type { AccountId, ChannelId, DeviceRef } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
 import type { MailboxPacket } from '#shared/mailbox.ts';
 import type { OwnAccount } from '#shared/users.ts';
 import { slices } from '#client/lib/slices.ts';
+import { AccountLogs } from './account-logs.ts';
 import type { Head, Structure } from './structure.svelte.ts';
 
 export interface KeysOptions {
@@ -31,18 +31,19 @@ export interface KeysOptions {
   readonly onRepair: () => void;
 }
 
-type Mail = (() => Promise<void>) | null;
-
 export class Keys {
   readonly #options: KeysOptions;
   readonly #readers = new Map<ChannelId, ChannelReaders>();
   /** devicesVersion at which the logs of all readers were last fetched. */
   readonly #fresh = new Map<ChannelId, number>();
+  readonly #logs: AccountLogs;
   #isLeader = false;
   #mail: Promise<unknown> = Promise.resolve();
 
   constructor(options: KeysOptions) {
     this.#options = options;
+    const { crypto, api, onIdentities } = options;
+    this.#logs = new AccountLogs({ crypto, api, onIdentities, takeMail: () => this.#emptyMailbox() });
   }
 
   get isLeader(): boolean {
@@ -136,7 +137,7 @@ export class Keys {
     const { channelId, devicesVersion } = conversation;
     const logsFresh = this.#fresh.get(channelId) === devicesVersion;
     const missing = await crypto.missingKeys({ conversation, logsFresh, now: now() });
-    await this.#fetchLogs(missing.logs);
+    await this.#logs.fetch(missing.logs);
     this.#fresh.set(channelId, devicesVersion);
     const { bundles } =
       logsFresh && missing.logs.length === 0
@@ -156,39 +157,12 @@ export class Keys {
     return refused;
   }
 
-  /** `takeMail`: empties the mailbox; null where that is being done, and what needs it is left for later. */
-  async #fetchLogs(wanted: MissingKeys['logs'], takeMail: Mail = () => this.pullMail()): Promise<void> {
-    const { api, onIdentities } = this.#options;
-    for (const accounts of slices(wanted, limits.accountLogsPerCall)) {
-      const alarms = await this.#ingest(await api().devices.logs.query({ accounts }), takeMail);
-      // From its genesis on, to tell a person who began anew from a server that shows two logs.
-      const whole = alarms.map(({ accountId }) => ({ accountId, fromSeq: 0 }));
-      const isPartial = accounts.some(({ fromSeq }) => fromSeq > 0);
-      if (isPartial && whole.length > 0)
-        await this.#ingest(await api().devices.logs.query({ accounts: whole }), takeMail);
-      onIdentities(accounts.map(({ accountId }) => accountId));
-    }
+  refreshLogs(accounts: readonly { accountId: AccountId; headSeq?: number }[]): Promise<void> {
+    return this.#logs.refresh(accounts);
   }
 
-  async #ingest(logs: readonly AccountLog[], takeMail: Mail): Promise<readonly IdentityAlarm[]> {
-    const { crypto } = this.#options;
-    const { alarms, keptBack } = await crypto.ingestLogs({ logs });
-    if (keptBack.length === 0 || takeMail === null) return alarms;
-    await takeMail();
-    const rest = logs.filter(({ accountId }) => keptBack.includes(accountId));
-    const later = await crypto.ingestLogs({ logs: rest, isMailTaken: true });
-    return [...alarms, ...later.alarms];
-  }
-
-  /** Fetches the logs of accounts not known (up to `headSeq`, where one is named). */
-  async refreshLogs(accounts: readonly { accountId: AccountId; headSeq?: number }[]): Promise<void> {
-    await this.#fetchLogs(await this.#options.crypto.logsNeeded({ accounts }));
-  }
-
-  /** Fetches what the server has of these accounts' logs beyond what is known, however much that is. */
-  async refreshNewest(accountIds: readonly AccountId[]): Promise<void> {
-    const accounts = accountIds.map((accountId) => ({ accountId, headSeq: Number.MAX_SAFE_INTEGER }));
-    if (accounts.length > 0) await this.refreshLogs(accounts);
+  refreshNewest(accountIds: readonly AccountId[]): Promise<void> {
+    return this.#logs.refreshNewest(accountIds);
   }
 
   /** A direct conversation is looked at: whoever is in it is asked after, so that another identity shows at once. */
@@ -199,25 +173,33 @@ export class Keys {
   }
 
   /** Everything that waits in the mailbox. */
-  pullMail(): Promise<void> {
-    return this.#inMailOrder(() => this.#empty(() => this.#empty(null)));
-  }
-
-  async #empty(again: Mail): Promise<void> {
-    for (let after = 0; ;) {
-      const packets = await this.#options.api().mailbox.pull.query({ after });
-      await this.#take(packets, again);
-      const last = packets.at(-1);
-      if (!last || packets.length < limits.mailboxPage) return;
-      after = last.seq;
-    }
+  async pullMail(): Promise<void> {
+    await this.#emptyMailbox();
+    await this.#settleLogs();
   }
 
   /** Packets that came over the live subscription. */
-  receive(packets: readonly MailboxPacket[]): Promise<void> {
-    return this.#isLeader
-      ? this.#inMailOrder(() => this.#take(packets, () => this.#empty(null)))
-      : Promise.resolve();
+  async receive(packets: readonly MailboxPacket[]): Promise<void> {
+    if (!this.#isLeader) return;
+    await this.#inMailOrder(() => this.#take(packets));
+    await this.#settleLogs();
+  }
+
+  #emptyMailbox(): Promise<void> {
+    return this.#inMailOrder(async () => {
+      for (let after = 0; ;) {
+        const packets = await this.#options.api().mailbox.pull.query({ after });
+        await this.#take(packets);
+        const last = packets.at(-1);
+        if (!last || packets.length < limits.mailboxPage) return;
+        after = last.seq;
+      }
+    });
+  }
+
+  /** Packets that waited for a log which had to wait for the mailbox. */
+  async #settleLogs(): Promise<void> {
+    if (await this.#logs.settle()) await this.#inMailOrder(() => this.#take([]));
   }
 
   #inMailOrder(work: () => Promise<void>): Promise<void> {
@@ -226,7 +208,7 @@ export class Keys {
     return done;
   }
 
-  async #take(packets: readonly MailboxPacket[], takeMail: Mail): Promise<void> {
+  async #take(packets: readonly MailboxPacket[]): Promise<void> {
     const { crypto, api, now, onUnlocked, onIdentities, onRepair } = this.#options;
     let batch = packets;
     for (let round = 0; round < 4; round++) {
@@ -241,7 +223,9 @@ export class Keys {
       const requested = this.#isLeader ? report.requested : [];
       for (const channelId of requested) await this.answer(channelId).catch(() => undefined);
       if (report.needLogs.length === 0) return;
-      await this.#fetchLogs(report.needLogs, takeMail);
+      await this.#logs.fetch(report.needLogs, { inMail: true });
+      // They are tried once more when the log was taken in, and not in vain before.
+      if (this.#logs.isOwing) return;
       batch = [];
     }
   }

@@ -154,8 +154,6 @@ export class World {
     const alarms =
       method === 'ingestLogs' || method === 'receivePackets' ? (value as { alarms: unknown }).alarms : [];
     if ((alarms as unknown[]).length > 0) this.faults.push(`false alarm: ${JSON.stringify(alarms)}`);
-    const refusal = (value as { refusal?: unknown } | null | undefined)?.refusal;
-    if (method !== 'backupView' && refusal) this.faults.push(`backup refused: ${JSON.stringify(refusal)}`);
   }
 
   async #register(name: string): Promise<void> {
