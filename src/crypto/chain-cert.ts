@@ -3,10 +3,12 @@
 import { equalBytes } from './bytes.ts';
 import { decodeAll, KEY_ED25519, readKey, type Reader, Writer, writeKey } from './codec.ts';
 import {
+  CHAIN_GRACE_MS,
   CHAIN_ID_BYTES,
   CHAIN_LIFETIME_MS,
   CHAIN_MAX_ITER,
   EPHEMERAL_CHAIN_MS,
+  EPHEMERAL_MS,
   HASH_BYTES,
   ID_BYTES,
   MAX_CHAIN_CERT_BYTES,
@@ -154,3 +156,8 @@ function checkTerms(cert: ChainCert): void {
   ensure(!(cert.ephemeral && cert.shareable), 'malformed', 'chain both ephemeral and shareable');
   ensure(cert.epoch <= MAX_EPOCH, 'malformed', 'epoch out of range');
 }
+
+/** The latest server time, ms, at which a message of a chain may have been stored: receivers refuse what is later. */
+export const acceptedUntil = (
+  chain: Pick<VerifiedChainCert, 'createdAt' | 'notAfter'> & { readonly ephemeral?: boolean | undefined },
+): number => (chain.ephemeral ? chain.createdAt + EPHEMERAL_MS : chain.notAfter + CHAIN_GRACE_MS);

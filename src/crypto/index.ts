@@ -183,6 +183,7 @@ export {
 // Events: envelope, content, direct messages, sender keys, timeline
 export { type AuthenticatedPacket, type PeerDevice } from './authenticated.ts';
 export {
+  acceptedUntil,
   chainCertHash,
   parseChainCert,
   verifyChainCert,

@@ -6,7 +6,6 @@ import { Reader, Writer } from './codec.ts';
 import {
   AEAD_NONCE_BYTES,
   AEAD_TAG_BYTES,
-  CHAIN_GRACE_MS,
   CHAIN_ID_BYTES,
   CHAIN_MAX_ITER,
   COMMITMENT_BYTES,
@@ -35,6 +34,7 @@ import {
   linkHash,
   readChainHead,
 } from './envelope.ts';
+import { acceptedUntil } from './chain-cert.ts';
 import { ensure } from './errors.ts';
 import { commitContent } from './franking.ts';
 import { padContent } from './padding.ts';
@@ -197,8 +197,7 @@ export function checkPlace(chain: ReceiverChain, m: GroupMessage, context: Recei
   ensure(event.createdAt >= context.minCreatedAt, 'mismatch', 'server time runs backwards');
   const ttl = chain.ephemeral ? EPHEMERAL_SECONDS : undefined;
   ensure(header.ttlSeconds === ttl, 'mismatch', 'message and chain are kept for different times');
-  const last = chain.ephemeral ? chain.createdAt + EPHEMERAL_MS : chain.notAfter + CHAIN_GRACE_MS;
-  ensure(event.createdAt <= last, 'expired', 'chain past its lifetime');
+  ensure(event.createdAt <= acceptedUntil(chain), 'expired', 'chain past its lifetime');
   ensure(
     chain.historyUpTo === null || event.seq <= chain.historyUpTo,
     'not_allowed',

@@ -12,6 +12,8 @@ export const MAX_OLD_OWN_CHAINS = 8;
 export const MAX_POLICY_CHANGES = 16;
 /** Ephemeral ones are used for an hour each and gone after a day. */
 export const MAX_OLD_EPHEMERAL_CHAINS = 24;
+/** A message is encrypted anew where its chain is over before it could well have arrived. */
+export const SEND_WITHIN_MS = 10 * MINUTE;
 /** Packets parked until a log or a certificate arrives. */
 export const MAX_PARKED = 500;
 /** Of these, from one device: nobody's waiting packets push out everybody else's. */

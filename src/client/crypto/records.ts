@@ -66,6 +66,8 @@ export interface SentRecord {
   readonly dmDevices: readonly DeviceRef[] | null;
   /** deviceAddress of every device whose chain packet travels with it. */
   readonly handed: readonly string[];
+  /** Server time after which receivers refuse it, ms; direct messages have none. */
+  readonly until?: number;
   /** Direct messages: the record that remembers the key while it may be asked for again. */
   readonly keptAs?: string;
 }

@@ -1,6 +1,7 @@
 // Encrypting what this device sends: sender chains for channels, per-device keys for direct messages. Ciphertext,
 // chain, sessions and plaintext are committed together before a byte is handed out (protocol P6, P8).
 import {
+  acceptedUntil,
   acknowledgeSend,
   CryptoError,
   encryptDm,
@@ -17,6 +18,7 @@ import { queueDmKey } from './backup-queue.ts';
 import { toWire } from './content-bridge.ts';
 import { noteReadersOf, requirePinned } from './conversation-pin.ts';
 import { trustedPeer, type EngineCore, type Own } from './engine-core.ts';
+import { SEND_WITHIN_MS } from './engine-limits.ts';
 import { fadePlain, goneAtOf } from './fading.ts';
 import { isWorn, OwnChains, withSession } from './own-chains.ts';
 import { noteSentKey } from './sent-keys.ts';
@@ -80,7 +82,9 @@ export class Sending implements SendCalls {
     const { channelId, kind } = conversation;
     return this.#core.run(async (unit, own) => {
       const sent = await unit.get<SentRecord>(keys.sent(eventId));
-      if (sent) return sealedOf(eventId, sent);
+      if (sent && !isOver(sent, input.now)) return sealedOf(eventId, sent);
+      // It waited longer than its chain lives: nobody would take it as it is.
+      if (sent) await this.#giveUp(unit, { channelId, eventId }, sent);
       await this.#meet(unit, own, conversation);
       if ((await unit.get<PlainRecord>(keys.plain(eventId))) !== undefined)
         throw new CryptoError('replay', 'the server has this event already');
@@ -193,6 +197,7 @@ export class Sending implements SendCalls {
       chainCert: isUnknown ? toBase64Url(current.chain.cert) : null,
       dmDevices: null,
       handed,
+      until: acceptedUntil(sealed.chain),
     };
   }
 
@@ -233,20 +238,27 @@ export class Sending implements SendCalls {
     return this.#core.run(async (unit) => {
       const refused = await unit.get<SentRecord>(keys.sent(sent.eventId));
       // Nothing under way: acknowledged before, or never encrypted. What the server has stays readable here.
-      if (!refused) return;
-      const record = await this.#settle(unit, sent);
-      unit.remove(keys.plain(sent.eventId));
-      if (refused.keptAs !== undefined) unit.remove(refused.keptAs);
-      if (!record) return;
-      const chain = refuseSend(record.chain, uuidToBytes(sent.eventId));
-      // The refused send took its key packets with it: those devices still wait for the chain.
-      const given = Object.entries(record.given).filter(([address]) => !refused.handed.includes(address));
-      unit.put(keys.ownChain(sent.channelId), {
-        ...record,
-        chain,
-        given: Object.fromEntries(given),
-      } satisfies OwnChainRecord);
+      if (refused) await this.#giveUp(unit, sent, refused);
     });
+  }
+
+  async #giveUp(
+    unit: UnitOfWork,
+    sent: { channelId: ChannelId; eventId: EventId },
+    refused: SentRecord,
+  ): Promise<void> {
+    const record = await this.#settle(unit, sent);
+    unit.remove(keys.plain(sent.eventId));
+    if (refused.keptAs !== undefined) unit.remove(refused.keptAs);
+    if (!record) return;
+    const chain = refuseSend(record.chain, uuidToBytes(sent.eventId));
+    // The refused send took its key packets with it: those devices still wait for the chain.
+    const given = Object.entries(record.given).filter(([address]) => !refused.handed.includes(address));
+    unit.put(keys.ownChain(sent.channelId), {
+      ...record,
+      chain,
+      given: Object.fromEntries(given),
+    } satisfies OwnChainRecord);
   }
 
   async #settle(
@@ -259,6 +271,9 @@ export class Sending implements SendCalls {
     return unit.get<OwnChainRecord>(keys.ownChain(channelId));
   }
 }
+
+const isOver = ({ until }: SentRecord, now: number): boolean =>
+  until !== undefined && now + SEND_WITHIN_MS > until;
 
 function sealedOf(eventId: EventId, record: SentRecord): SealedMessage {
   const { envelope, packets, chainCert, dmDevices } = record;

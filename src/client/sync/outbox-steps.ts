@@ -97,6 +97,9 @@ export function stepAfter(error: unknown): Step {
       return { kind: 'later', waitMs: failure.retryAfterMs, counts: false };
     case 'internal':
       return { kind: 'later', waitMs: INTERNAL_WAIT_MS, counts: true };
+    case 'conflict':
+      // The server has it, as it was encrypted before.
+      return failure.what === 'eventId' ? { kind: 'known' } : { kind: 'refused', failure: failure.code };
     case 'stale_epoch':
     case 'stale_devices':
       return { kind: 'again', why: failure.code };

@@ -27,6 +27,7 @@ describe('what an answer means', () => {
       answer({ code: 'stale_devices', missing: [], gone: [] }),
       { kind: 'again', why: 'stale_devices' },
     ],
+    ['arrived in another form', answer({ code: 'conflict', what: 'eventId' }), { kind: 'known' }],
     ['sent by another tab', new CryptoCallError('replay'), { kind: 'known' }],
     ['another tab is at it', new CryptoCallError('not_allowed'), { kind: 'busy' }],
     ['other keys', new CryptoCallError('identity_reset'), { kind: 'refused', failure: 'identity_changed' }],
