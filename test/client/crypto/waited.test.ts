@@ -29,10 +29,10 @@ describe('a message that waits to be sent', () => {
     });
   }
 
-  it.each<[string, Partial<ConversationRef>, number, number]>([
-    ['stays', {}, 8.9 * DAY, 9.1 * DAY],
-    ['is kept for a day', { isEphemeral: true }, 0.9 * DAY, 1.1 * DAY],
-  ])('in a channel where what is written %s', async (_what, policy, within, over) => {
+  it.each<[string, { policy: Partial<ConversationRef>; within: number; over: number }]>([
+    ['stays', { policy: {}, within: 8.9 * DAY, over: 9.1 * DAY }],
+    ['is kept for a day', { policy: { isEphemeral: true }, within: 0.9 * DAY, over: 1.1 * DAY }],
+  ])('in a channel where what is written %s', async (_what, { policy, within, over }) => {
     const { server, ada, ben } = world;
     const talk = { ...world.talk, ...policy };
     const start = server.now;
