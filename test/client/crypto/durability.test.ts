@@ -2,7 +2,12 @@
 // prekeys.
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createEngine } from '#client/crypto/engine.ts';
-import { MAX_PARKED, MAX_PARKED_PER_DEVICE, PREKEYS_AGAIN_MS } from '#client/crypto/engine-limits.ts';
+import {
+  MAX_PARKED,
+  MAX_PARKED_PER_DEVICE,
+  MAX_PARKED_TRIES,
+  PREKEYS_AGAIN_MS,
+} from '#client/crypto/engine-limits.ts';
 import type { Draft } from '#client/crypto/protocol.ts';
 import { fromBase64Url, parseEnvelopeHeader, systemRng, toHex } from '#crypto/index.ts';
 import { limits } from '#shared/limits.ts';
@@ -245,7 +250,8 @@ describe('floods', () => {
     const many = Array.from({ length: MAX_PARKED + 50 }, (_, n) => packet(n + 1000, newUuid()));
     await ada.engine.receivePackets({ packets: many as never, now: server.now });
     expect((await parked()).length).toBeLessThanOrEqual(MAX_PARKED);
-    for (let round = 0; round < 6; round++) await ada.engine.receivePackets({ packets: [], now: server.now });
+    for (let round = 0; round < MAX_PARKED_TRIES; round++)
+      await ada.engine.receivePackets({ packets: [], now: server.now });
     expect(await parked()).toEqual([]);
   }, 60_000);
 

@@ -50,7 +50,7 @@ export class Town {
   }
 
   static async start(): Promise<Town> {
-    const town = new Town(await TestServer.start({ fromSource: true }));
+    const town = new Town(await TestServer.start({ fromSource: true, env: { TRUST_PROXY: 'loopback' } }));
     const session = await town.#browse('ada', async (tab) => {
       await tab.start();
       await tab.prepare(password);
@@ -63,13 +63,20 @@ export class Town {
     return town;
   }
 
+  /** At an address of its own, as people are: the server counts log-ins by it. The first is beside the server: it sets it up. */
+  #newBrowser(): Browser {
+    const count = this.#browsers.length;
+    const browser = new Browser(this.server.url, count === 0 ? undefined : `198.51.100.${count}`);
+    this.#browsers.push(browser);
+    return browser;
+  }
+
   async #browse(
     _name: string,
     enter: (tab: Session) => Promise<void>,
     prepare: (browser: Browser) => void = () => undefined,
   ): Promise<Workspace> {
-    const browser = new Browser(this.server.url);
-    this.#browsers.push(browser);
+    const browser = this.#newBrowser();
     prepare(browser);
     const tab = browser.tab();
     await enter(tab);
@@ -134,8 +141,7 @@ export class Town {
 
   /** A browser of nobody yet. */
   async stranger(): Promise<Session> {
-    const browser = new Browser(this.server.url);
-    this.#browsers.push(browser);
+    const browser = this.#newBrowser();
     const tab = browser.tab();
     await tab.start();
     return tab;
