@@ -16,7 +16,7 @@ import { TestServer } from '#test/e2e/support/server.ts';
 import { Browser } from './browser.ts';
 
 const password = 'lathe kettle orchard seven';
-const patience = { timeout: 15_000, interval: 25 };
+const patience = { timeout: 30_000, interval: 25 };
 
 export const eventually = (check: () => void | Promise<void>): Promise<void> => vi.waitFor(check, patience);
 
