@@ -16,7 +16,8 @@ import { TestServer } from '#test/e2e/support/server.ts';
 import { Browser } from './browser.ts';
 
 const password = 'lathe kettle orchard seven';
-const patience = { timeout: 30_000, interval: 25 };
+/** Longer than the minute after which a key that did not come is asked for again. */
+const patience = { timeout: 80_000, interval: 25 };
 
 export const eventually = (check: () => void | Promise<void>): Promise<void> => vi.waitFor(check, patience);
 

@@ -94,7 +94,7 @@ describe('backup', () => {
     });
     const third = await town.secondBrowser('ada');
     await readsAll(third, { general: expected.general, direct: texts });
-  }, 90_000);
+  }, 180_000);
 
   it('a crash between the server’s answer and this device loses nothing and doubles nothing', async () => {
     await backedUp(ben);
