@@ -59,6 +59,16 @@ test('two people talk in a channel: live, typing, edited, reacted to', async ({ 
       message(b, 'Is the big kettle on?').getByRole('button', { name: /👍, 1 person/ }),
     ).toBeVisible();
   });
+
+  await test.step('a window in the background draws a line above what is new, and ends it with an answer', async () => {
+    await a.evaluate(() => window.dispatchEvent(new Event('blur')));
+    await say(b, 'With milk?');
+    await expect(log(a).getByRole('separator', { name: /^New since/ })).toBeVisible();
+    await say(a, 'No milk');
+    await expect(message(b, 'No milk')).toBeVisible();
+    await expect(log(a).getByRole('separator', { name: /^New since/ })).toHaveCount(0);
+    await a.evaluate(() => window.dispatchEvent(new Event('focus')));
+  });
 });
 
 test('answers, mentions and deletions hold for both, also after a reload; axe is content', async ({

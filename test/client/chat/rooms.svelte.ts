@@ -53,6 +53,8 @@ export interface Room {
   said: number;
   rows: MessageRow[];
   older: MessageRow[][];
+  /** What the outbox holds; put in before anything is read. */
+  readonly drafts: Draft[];
   head(lastOrdinal: number, readOrdinal: number): void;
 }
 
@@ -122,6 +124,7 @@ class HandLog {
 /** A room with Ada (oneself) and Ben in it. */
 export async function openRoom(): Promise<Room> {
   const sent: Draft[] = [];
+  const drafts: Draft[] = [];
   const moved: number[] = [];
   const members = [profile(me, 'Ada'), profile(ben, 'Ben')].map((p, index) => ({
     ...{ profile: p, nickname: null, roleIds: [], joinedAt: index },
@@ -139,12 +142,12 @@ export async function openRoom(): Promise<Room> {
   const workspace = {
     ...{ structure, people, members: list, me, api, log: () => log, now: () => 1_700_000_100_000 },
     notices: { get: () => [] },
-    outbox: { of: () => [], add: (draft: Draft) => Promise.resolve(sent.push(draft)) },
+    outbox: { of: () => drafts, add: (draft: Draft) => Promise.resolve(sent.push(draft)) },
     typing: { people: [ben], say: () => (room.said += 1) },
     live: { status: 'online' },
   };
   const room = {
-    ...{ sent, moved, structure, said: 0 },
+    ...{ sent, drafts, moved, structure, said: 0 },
     conversation: new Conversation(workspace as unknown as Workspace, channelId),
     get rows() {
       return log.rows;

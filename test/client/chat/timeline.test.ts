@@ -1,8 +1,9 @@
 // Reading: where the unread line stands, when the cursor moves, how far back is looked.
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Timeline } from '#client/features/timeline/timeline.svelte.ts';
+import type { Draft } from '#client/crypto/protocol.ts';
 import type { EventId } from '#shared/ids.ts';
-import { ben, me, openRoom, row, type Room } from './rooms.svelte.ts';
+import { ben, channelId, me, openRoom, row, type Room } from './rooms.svelte.ts';
 
 let room: Room;
 let timeline: Timeline;
@@ -14,6 +15,16 @@ beforeEach(async () => {
 afterEach(() => {
   timeline.close();
   vi.useRealTimers();
+});
+
+/** A message of one's own that was given up. */
+const unsent = (eventId: string): Draft => ({
+  ...{ eventId: eventId as EventId, channelId, class: 'message', refId: null, mentions: [] },
+  ...{
+    content: { type: 'text', text: 'unsent', replyTo: null },
+    createdAt: 1_700_000_050_000,
+    failure: 'gone',
+  },
 });
 
 /** The message right below the unread line. */
@@ -66,6 +77,31 @@ describe('the unread line', () => {
     room.head(5, 5);
     timeline.endUnreadLine();
     expect(firstNew()).toBeUndefined();
+  });
+
+  it('stays away after an answer that the count of unread messages does not know of yet', async () => {
+    room.rows = [row(1, ben), row(2, ben)];
+    room.head(2, 2);
+    await timeline.open();
+    room.rows = [...room.rows, row(3, ben), row(4, me)];
+    room.head(3, 2);
+    const { view } = timeline;
+    for (let i = 0; i < 3; i++) {
+      timeline.endUnreadLine();
+      timeline.lookAway();
+      // Another view would be gone through again, and so on for ever.
+      expect(timeline.view.items).toEqual(view.items);
+    }
+    expect(firstNew()).toBeUndefined();
+  });
+
+  it('is not ended by an answer that could not be sent', async () => {
+    room.rows = [row(1, ben), row(2, ben)];
+    room.drafts.push(unsent('event-9'));
+    room.head(2, 1);
+    await timeline.open();
+    timeline.endUnreadLine();
+    expect(firstNew()).toBe('event-2');
   });
 });
 

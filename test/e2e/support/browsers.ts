@@ -5,7 +5,8 @@ import type { TestServer } from './server.ts';
 
 export const SLOW_MS = 90_000;
 
-const dialog = (page: Page): Locator => page.getByRole('dialog');
+export const button = (page: Page, name: string): Locator => page.getByRole('button', { name, exact: true });
+export const dialog = (page: Page): Locator => page.getByRole('dialog');
 
 export async function enter(page: Page, room: string): Promise<void> {
   // Where something is unread its name says so after it.

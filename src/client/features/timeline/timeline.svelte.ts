@@ -95,19 +95,27 @@ export class Timeline {
     void this.conversation.log.loadOlder();
   }
 
-  /** New messages came while nobody looked: from here on they are new. */
+  /** The person has the last word: nothing above is new to them. What could not be sent is no answer. */
+  get #isAnswered(): boolean {
+    const newest = this.items.findLast((item) => item.kind === 'message' && !item.draft?.failure);
+    return newest?.kind === 'message' && newest.accountId === this.conversation.me;
+  }
+
+  /**
+   * New messages came while nobody looked: from here on they are new. Never where `endUnreadLine` would take the line
+   * away: each change of the list asks both, and where they disagree the page would do nothing else any more.
+   */
   lookAway(): void {
-    if (this.unread === 0) return;
+    if (this.unread === 0 || this.#isAnswered) return;
     const { workspace, channelId } = this.conversation;
     const { readOrdinal } = workspace.structure.head(channelId);
     // A line above what was read meanwhile moves down; one above what is still new stays.
     if (this.#unreadAfter === null || readOrdinal > this.#unreadAfter) this.#unreadAfter = readOrdinal;
   }
 
-  /** The person has answered: nothing above is new any more. */
+  /** To be asked after each change of the list: an answer ends the line. */
   endUnreadLine(): void {
-    const newest = this.items.at(-1);
-    if (newest?.kind === 'message' && newest.accountId === this.conversation.me) this.#unreadAfter = null;
+    if (this.#isAnswered) this.#unreadAfter = null;
   }
 
   /** The newest message is on screen and the person is here: says so, at most four times a second, if it still is. */
