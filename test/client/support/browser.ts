@@ -65,13 +65,13 @@ export class Browser {
     this.#forwarded = address === undefined ? {} : { 'x-forwarded-for': address };
   }
 
-  /** A tab: takes over the globals, as if this browser's window were the one in front. */
-  tab(): Session {
+  /** A tab: takes over the globals, as if this browser's window were the one in front. One beside it may lead. */
+  tab({ leads = true } = {}): Session {
     this.#install();
     const api = acrossTheWorker(createEngine({ store: this.#store, rng: systemRng, argon2: quickKdf }));
     const client: CryptoClient = {
       api,
-      leading: Promise.resolve(),
+      leading: leads ? Promise.resolve() : new Promise(() => undefined),
       use: () => undefined,
       close: () => undefined,
     };

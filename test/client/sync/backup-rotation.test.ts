@@ -161,6 +161,24 @@ describe('a device is removed', () => {
     await backedUp(second, 2);
   }, 90_000);
 
+  it('a tab that does not lead rotates; the leading one goes over at once and backs up on', async () => {
+    await talk('before', first);
+    await backedUp(first, 1);
+    await remove(await town.secondBrowser(name));
+    const beside = town.browserOf(first).tab({ leads: false });
+    await beside.start();
+    await eventually(() => expect(beside.workspace!.structure.isLoaded).toBe(true));
+    await beside.workspace!.backup.look();
+    expect(beside.workspace!.backup.asksForRotation).toBe(true);
+    expect(await rotate(beside.workspace!)).toBe(true);
+    expect(beside.workspace!.backup.asksForRotation).toBe(false);
+    // The leading tab hears of it without being asked.
+    await eventually(() => expect(first.backup.view).toMatchObject({ isRotationDue: false, isOutdated: false }));
+    await talk('after', first);
+    await backedUp(first, 2);
+    await reads(await town.secondBrowser(name), 'before', 'after');
+  }, 90_000);
+
   it('two devices rotate at once: one wins, both have its key, nobody is stranded', async () => {
     await talk('before', first);
     for (const workspace of [first, second]) await backedUp(workspace, 1);
