@@ -173,7 +173,9 @@ describe('a device is removed', () => {
     expect(await rotate(beside.workspace!)).toBe(true);
     expect(beside.workspace!.backup.asksForRotation).toBe(false);
     // The leading tab hears of it without being asked.
-    await eventually(() => expect(first.backup.view).toMatchObject({ isRotationDue: false, isOutdated: false }));
+    await eventually(() =>
+      expect(first.backup.view).toMatchObject({ isRotationDue: false, isOutdated: false }),
+    );
     await talk('after', first);
     await backedUp(first, 2);
     await reads(await town.secondBrowser(name), 'before', 'after');
