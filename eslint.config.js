@@ -6,7 +6,7 @@ import prettier from 'eslint-config-prettier';
 import svelte from 'eslint-plugin-svelte';
 import globals from 'globals';
 import ts from 'typescript-eslint';
-import { functionLength } from './scripts/lib/eslint-rules.mjs';
+import { functionLength, untrackedWork } from './scripts/lib/eslint-rules.mjs';
 
 const lines = (max) => ['error', { max, skipBlankLines: false, skipComments: false }];
 const functionLines = ['error', { max: 60, skipBlankLines: false, skipComments: false }];
@@ -66,10 +66,11 @@ export default defineConfig(
   },
   {
     linterOptions: { reportUnusedDisableDirectives: 'error' },
-    plugins: { chatalot: { rules: { 'function-length': functionLength } } },
+    plugins: { chatalot: { rules: { 'function-length': functionLength, 'untracked-work': untrackedWork } } },
     rules: {
       eqeqeq: ['error', 'always', { null: 'ignore' }],
       'chatalot/function-length': functionLines,
+      'chatalot/untracked-work': 'error',
       'max-params': ['error', 3],
       'max-lines': lines(300),
       'no-console': 'error',

@@ -13,7 +13,7 @@ export class Members {
   readonly #people: People;
   readonly #lists = new SvelteMap<CommunityId, SvelteMap<AccountId, MemberSummary>>();
   readonly #hasMore = new SvelteMap<CommunityId, boolean>();
-  readonly #loading = new Set<CommunityId>();
+  readonly #loading = new Map<CommunityId, Promise<void>>();
 
   constructor(options: { api: () => Api; people: People }) {
     this.#api = options.api;
@@ -34,19 +34,22 @@ export class Members {
     return this.#hasMore.get(communityId) ?? true;
   }
 
-  /** Loads the next page; the first when none was loaded. */
-  async load(communityId: CommunityId): Promise<void> {
-    if (this.#loading.has(communityId) || !this.hasMore(communityId)) return;
-    this.#loading.add(communityId);
-    try {
-      const page = await this.#page(communityId, this.of(communityId).at(-1));
-      const list = this.#lists.get(communityId) ?? new SvelteMap<AccountId, MemberSummary>();
-      for (const member of page.members) list.set(member.profile.accountId, member);
-      this.#lists.set(communityId, list);
-      this.#hasMore.set(communityId, page.hasMore);
-    } finally {
-      this.#loading.delete(communityId);
-    }
+  /** Loads the next page; the first when none was loaded. Whoever calls meanwhile waits for the same page. */
+  load(communityId: CommunityId): Promise<void> {
+    const known = this.#loading.get(communityId);
+    if (known) return known;
+    if (!this.hasMore(communityId)) return Promise.resolve();
+    const loading = this.#next(communityId).finally(() => this.#loading.delete(communityId));
+    this.#loading.set(communityId, loading);
+    return loading;
+  }
+
+  async #next(communityId: CommunityId): Promise<void> {
+    const page = await this.#page(communityId, this.of(communityId).at(-1));
+    const list = this.#lists.get(communityId) ?? new SvelteMap<AccountId, MemberSummary>();
+    for (const member of page.members) list.set(member.profile.accountId, member);
+    this.#lists.set(communityId, list);
+    this.#hasMore.set(communityId, page.hasMore);
   }
 
   /** After a reconnect: what was loaded is loaded anew, for nobody heard the events in between. */

@@ -88,10 +88,26 @@ export class MemberList {
   }
 
   async loadMore(): Promise<void> {
-    if (this.#isLoading || !this.hasMore) return;
+    await this.#load();
+  }
+
+  /** Page by page to the end, so that a search finds everybody. What fails is made good by the next call. */
+  async loadAll(): Promise<void> {
+    while (this.hasMore && (await this.#load()));
+  }
+
+  /** False when it failed, or another page is on its way for this list. */
+  async #load(): Promise<boolean> {
+    if (this.#isLoading || !this.hasMore) return false;
     this.#isLoading = true;
-    await this.#workspace.members.load(this.communityId).catch(() => undefined);
-    this.#isLoading = false;
+    try {
+      await this.#workspace.members.load(this.communityId);
+      return true;
+    } catch {
+      return false;
+    } finally {
+      this.#isLoading = false;
+    }
   }
 
   /** One is online here oneself while the connection stands, whatever the server says about it later. */
