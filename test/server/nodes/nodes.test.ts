@@ -4,7 +4,10 @@ import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { systemRng, toBase64Url } from '#crypto/index.ts';
+import type { LeaseResult } from '#shared/devices.ts';
 import type { SessionId } from '#shared/ids.ts';
+import { limits } from '#shared/limits.ts';
 import type { SendAck } from '#shared/messages.ts';
 import { Ear, readiness, startCluster, type Cluster } from '../../support/cluster.ts';
 import type { Pen, Sealed } from '../../support/messages.ts';
@@ -177,6 +180,23 @@ describe.skipIf(!isPossible)('two nodes', { timeout: 150_000 }, () => {
     await expect.poll(outcome, { ...patient, interval: 500 }).toBe('done');
     here.close();
     there.close();
+  });
+
+  it('a copy of a device that shows itself on the other node is found there, and both hear of it', async () => {
+    const [home, copy] = [await open('a', 2), await open('b', 2)];
+    const epoch = (): string => toBase64Url(systemRng.bytes(limits.leaseEpochBytes));
+    const claim = (ear: Ear, claimed: string, history: string[]): Promise<LeaseResult> =>
+      ear.socket.call('mutation', 'devices.lease', { epoch: claimed, history });
+    const [first, second, stray] = [epoch(), epoch(), epoch()];
+    expect(await claim(home, first, [])).toEqual({ state: 'held' });
+    expect(await claim(home, second, [first])).toEqual({ state: 'held' });
+    const told = [first, second].map((held) => ({ type: 'device.leased', epoch: held }));
+    await expect.poll(() => copy.of('device.leased'), patient).toEqual(told);
+    expect(await claim(copy, stray, [first])).toEqual({ state: 'doubted' });
+    expect(await claim(home, second, [first])).toEqual({ state: 'held' });
+    await expect.poll(() => claim(copy, stray, [first]), patient).toEqual({ state: 'copied' });
+    await expect.poll(() => home.of('device.copied'), patient).toHaveLength(1);
+    expect(await claim(home, second, [first])).toEqual({ state: 'copied' });
   });
 
   it('a job that must run once runs once', async () => {
