@@ -44,6 +44,11 @@ export class Members {
     return loading;
   }
 
+  /** Page by page to the end, for whoever looks for somebody by name. Throws where a page does not come. */
+  async loadAll(communityId: CommunityId): Promise<void> {
+    while (this.hasMore(communityId)) await this.load(communityId);
+  }
+
   async #next(communityId: CommunityId): Promise<void> {
     const page = await this.#page(communityId, this.of(communityId).at(-1));
     const list = this.#lists.get(communityId) ?? new SvelteMap<AccountId, MemberSummary>();

@@ -75,6 +75,7 @@ describe('the members of a community', () => {
 
   it('are asked for again after a failure, and not before', async () => {
     const all = list.loadAll();
+    expect(list.isLoading).toBe(true);
     server.waiting.shift()?.fail();
     await all;
     expect([server.asked, list.isLoading, list.hasMore]).toEqual([1, false, true]);

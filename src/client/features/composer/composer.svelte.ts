@@ -108,6 +108,7 @@ export class Composer {
     this.#caret = caret;
     this.#isDismissed = false;
     this.#picked = 0;
+    if (this.#query !== null) void this.conversation.loadMentionable();
     if (this.text !== '' && this.#mode.kind !== 'edit') this.conversation.workspace.typing.say();
   }
 

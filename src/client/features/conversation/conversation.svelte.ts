@@ -112,6 +112,12 @@ export class Conversation {
       .map(({ accountId, username }) => ({ accountId, username, name: this.nameOf(accountId) ?? username }));
   }
 
+  /** Somebody is looked for by name: all members are to be found, not only those who were loaded. */
+  async loadMentionable(): Promise<void> {
+    const { community, workspace } = this;
+    if (community) await workspace.members.loadAll(community.communityId).catch(() => undefined);
+  }
+
   may(action: Action, message?: { isAuthor: boolean }): Decision {
     const account = this.workspace.structure.account;
     if (!account) return { ok: false, reason: 'not_found' };

@@ -1,4 +1,5 @@
 // The member list of one community: by highest role, online people first, found by name; loads page by page.
+import type { Members } from '#client/sync/members.svelte.ts';
 import type { Workspace } from '#client/sync/workspace.svelte.ts';
 import { t } from '#client/lib/i18n.ts';
 import type { Presence } from '#client/ui/presence-type.ts';
@@ -59,7 +60,7 @@ export class MemberList {
   readonly communityId: CommunityId;
   readonly #workspace: Workspace;
   query = $state('');
-  #isLoading = $state(false);
+  #loading = $state(0);
   readonly #items = $derived.by(() => this.#build());
 
   constructor(workspace: Workspace, communityId: CommunityId) {
@@ -72,7 +73,7 @@ export class MemberList {
   }
 
   get isLoading(): boolean {
-    return this.#isLoading;
+    return this.#loading > 0;
   }
 
   get hasMore(): boolean {
@@ -87,27 +88,21 @@ export class MemberList {
       .map((member) => member.profile.accountId);
   }
 
-  async loadMore(): Promise<void> {
-    await this.#load();
+  loadMore(): Promise<void> {
+    return this.#load((members) => members.load(this.communityId));
   }
 
-  /** Page by page to the end, so that a search finds everybody. What fails is made good by the next call. */
-  async loadAll(): Promise<void> {
-    while (this.hasMore && (await this.#load()));
+  /** To the end, so that a search finds everybody. */
+  loadAll(): Promise<void> {
+    return this.#load((members) => members.loadAll(this.communityId));
   }
 
-  /** False when it failed, or another page is on its way for this list. */
-  async #load(): Promise<boolean> {
-    if (this.#isLoading || !this.hasMore) return false;
-    this.#isLoading = true;
-    try {
-      await this.#workspace.members.load(this.communityId);
-      return true;
-    } catch {
-      return false;
-    } finally {
-      this.#isLoading = false;
-    }
+  /** What fails is made good by the next call. */
+  async #load(pages: (members: Members) => Promise<void>): Promise<void> {
+    if (!this.hasMore) return;
+    this.#loading += 1;
+    await pages(this.#workspace.members).catch(() => undefined);
+    this.#loading -= 1;
   }
 
   /** One is online here oneself while the connection stands, whatever the server says about it later. */
