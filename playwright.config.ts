@@ -21,8 +21,9 @@ export default defineConfig({
     locale: 'en-GB',
     timezoneId: 'UTC',
     viewport: { width: 1440, height: 900 },
-    // What the page was at each step is in the trace; film of it as well would be a sixth of what a journey costs.
-    trace: { mode: 'retain-on-failure', screenshots: false },
+    // What the page was at each step is in the trace: a tenth of what a journey costs, for nobody where only the output is
+    // kept. Film of it as well would be a sixth.
+    trace: process.env.CI ? 'off' : { mode: 'retain-on-failure', screenshots: false },
     screenshot: 'only-on-failure',
     launchOptions: {
       executablePath,
