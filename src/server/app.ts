@@ -12,6 +12,7 @@ import { registerStatic } from './platform/static.ts';
 import type { LiveEvent } from '#shared/events.ts';
 import type { AccountId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
+import { encodeLiveFrame } from '#shared/live-frame.ts';
 import { authenticate, bearerToken } from './authenticate.ts';
 import { Calls } from './calls.ts';
 import type { Context, CookieOptions } from './context.ts';
@@ -66,6 +67,7 @@ function createHub(options: AppOptions): App['hub'] {
   return new LiveHub<LiveEvent, ConnectionData>({
     maxBufferedBytes: limits.socketBufferedBytes,
     holdMs: limits.seqHoleMs,
+    compactor: encodeLiveFrame,
     readMissing: (stream, fromSeq, toSeq) => readMissing(options, { channelId: stream, fromSeq, toSeq }),
     onError: (cause) => options.log.error('live.failed', { cause }),
   });

@@ -2,6 +2,7 @@
 // (its session attaches a device), so procedures read it anew at each call.
 import type { WebSocket } from 'ws';
 import type { Socket } from 'node:net';
+import type { LiveForm } from './platform/live-frames.ts';
 import type { LiveHub } from './platform/live-hub.ts';
 import type { LiveEvent } from '#shared/events.ts';
 import type { DeviceId } from '#shared/ids.ts';
@@ -33,6 +34,8 @@ export interface SocketInfo {
   readonly socket: WebSocket;
   readonly stream: Socket;
   readonly hub: LiveHub<LiveEvent, ConnectionData>;
+  /** How the client wants live events. */
+  readonly form: LiveForm;
   /** In flight now; bounded by trpc.ts. */
   operations: number;
   subscriptions: number;

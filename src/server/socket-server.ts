@@ -7,6 +7,7 @@ import { WebSocketServer, type WebSocket } from 'ws';
 import { isAllowedOrigin } from './platform/http.ts';
 import { uuidv7 } from './platform/ids.ts';
 import { KeepAlive } from './platform/keep-alive.ts';
+import { formAsked } from './platform/live-frames.ts';
 import { CLOSE_REVOKED, type LiveHub } from './platform/live-hub.ts';
 import { liveEncoder } from './platform/live-codec.ts';
 import { AppError } from '#shared/errors.ts';
@@ -76,7 +77,14 @@ function attachUpgrade(server: Server, wss: WebSocketServer, options: SocketServ
 
 function contextOf(options: SocketServerOptions, open: OpenSocket, request: IncomingMessage): Context {
   const { deps, hub, sockets } = options;
-  const socket = { socket: open.socket, stream: request.socket, hub, operations: 0, subscriptions: 0 };
+  const socket = {
+    socket: open.socket,
+    stream: request.socket,
+    hub,
+    form: formAsked(request.url),
+    operations: 0,
+    subscriptions: 0,
+  };
   return {
     deps,
     get actor() {

@@ -19,7 +19,7 @@ export function base64UrlBytes(min: number, max: number) {
 export const base64UrlFixed = (length: number) => base64UrlBytes(length, length);
 
 /** Positions in a log and versions are int4 columns: what is larger names nothing. */
-const INT4_MAX = 2 ** 31 - 1;
+export const INT4_MAX = 2 ** 31 - 1;
 /** The latest moment a Date can hold, ms. */
 const TIME_MAX = 8.64e15;
 

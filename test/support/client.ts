@@ -5,10 +5,12 @@ import {
   httpLink,
   TRPCClientError,
   wsLink,
+  type Encoder,
   type TRPCClient,
 } from '@trpc/client';
 import superjson from 'superjson';
 import { WebSocket, type ClientOptions } from 'ws';
+import { compactFrames, socketEncoder } from '#client/api/socket-encoder.ts';
 import type { AppRouter } from '#server/router.ts';
 import type { SessionGrant } from '#shared/auth.ts';
 import type { AppErrorPayload } from '#shared/errors.ts';
@@ -109,24 +111,49 @@ function webSocketFrom(origin: string): typeof globalThis.WebSocket {
 
 export interface LiveClient {
   readonly api: Api;
+  /** Binary frames that came. */
+  readonly binaryFrames: () => number;
   /** Resolves with the code and reason of the first close. */
   readonly closed: Promise<{ code: number; reason: string }>;
   close(): Promise<void>;
 }
 
-/** A socket of this client's session, opened lazily by the first operation. It does not come back once closed. */
-export function openLive(server: TestServer, client: TestClient): LiveClient {
+/** How our own client reads frames; one that cannot be read fails the test. */
+function compactEncoder(onBinary: () => void): Encoder {
+  const own = socketEncoder(() => {
+    throw new Error('a broken frame');
+  });
+  return {
+    ...own,
+    decode(data) {
+      if (typeof data !== 'string') onBinary();
+      return own.decode(data);
+    },
+  };
+}
+
+/**
+ * A socket of this client's session, opened lazily by the first operation. It does not come back once closed. `compact`
+ * asks for compact frames, as our own client does.
+ */
+export function openLive(
+  server: TestServer,
+  client: Pick<TestClient, 'grant'>,
+  options: { readonly compact?: boolean } = {},
+): LiveClient {
+  let binary = 0;
   let seen: (close: { code: number; reason: string }) => void = () => undefined;
   const closed = new Promise<{ code: number; reason: string }>((resolve) => (seen = resolve));
   const socket = createWSClient({
-    url: `${server.url.replace('http', 'ws')}/trpc`,
+    url: `${server.url.replace('http', 'ws')}/trpc${options.compact ? `?${compactFrames}` : ''}`,
     WebSocket: webSocketFrom(server.origin),
     connectionParams: () => ({ token: client.grant?.accessToken ?? '' }),
     retryDelayMs: () => 60_000,
     onClose: (cause) => seen({ code: cause?.code ?? 0, reason: '' }),
+    ...(options.compact ? { experimental_encoder: compactEncoder(() => (binary += 1)) } : {}),
   });
   const api = createTRPCClient<AppRouter>({ links: [wsLink({ client: socket, transformer: superjson })] });
-  return { api, closed, close: () => socket.close() };
+  return { api, closed, binaryFrames: () => binary, close: () => socket.close() };
 }
 
 /** The typed payload a client call was refused with; fails when it was not refused. */

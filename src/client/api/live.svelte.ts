@@ -108,6 +108,7 @@ export class LiveConnection {
       onHeard: () => {
         if (socket === this.#socket) this.#heardAt = Date.now();
       },
+      onBroken: () => this.#closed(socket, undefined),
       onClose: (code) => this.#closed(socket, code),
     });
     this.#socket = socket;

@@ -2,6 +2,7 @@
 import { createTRPCClient, createWSClient, httpLink, wsLink, type TRPCClient } from '@trpc/client';
 import superjson from 'superjson';
 import type { AppRouter } from '#server/router.ts';
+import { compactFrames, socketEncoder } from './socket-encoder.ts';
 
 export type Api = TRPCClient<AppRouter>;
 
@@ -36,6 +37,8 @@ export interface SocketEvents {
   readonly onOpen: () => void;
   /** Something came: a frame of any kind, the server's question for a sign of life included. */
   readonly onHeard: () => void;
+  /** A frame could not be read: something is lost, the socket is of no use any more. */
+  readonly onBroken: () => void;
   /** `code` 4401: the session was revoked. */
   readonly onClose: (code: number | undefined) => void;
 }
@@ -62,11 +65,12 @@ function socketThatTells(onHeard: () => void): typeof WebSocket {
 export function createSocketApi(events: SocketEvents): SocketApi {
   const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
   const client = createWSClient({
-    url: `${scheme}://${location.host}/trpc`,
+    url: `${scheme}://${location.host}/trpc?${compactFrames}`,
     connectionParams: async () => ({ token: await events.token() }),
     onOpen: events.onOpen,
     onClose: (cause) => events.onClose(cause?.code),
     retryDelayMs: () => 0x7fffffff,
+    experimental_encoder: socketEncoder(events.onBroken),
     WebSocket: socketThatTells(events.onHeard),
   });
   const api = createTRPCClient<AppRouter>({ links: [wsLink({ client, transformer: superjson })] });

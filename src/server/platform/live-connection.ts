@@ -2,8 +2,9 @@
 // bound (the hub writes shared frames straight to the socket) or plain (a generator yields events through tRPC).
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
+import { SHARED_OPERATION } from '#shared/live-frame.ts';
 import { Bind } from './live-codec.ts';
-import { FrameSequence, SHARED_OPERATION, type SharedEvent } from './live-frames.ts';
+import type { FrameSequence, LiveForm, SharedEvent } from './live-frames.ts';
 
 /** The reader is too slow; it may come back at once and catch up. */
 export const CLOSE_SLOW_READER = 4408;
@@ -49,6 +50,8 @@ export interface OpenOptions<E, D> {
   readonly hello: E;
   /** The caller's own, for filters. */
   readonly data: D;
+  /** What the client asked for; JSON when it said nothing, and for a plain connection whatever it said. */
+  readonly form?: LiveForm;
   /** Events for which it is false are not delivered here. */
   readonly filter?: (event: E) => boolean;
 }
@@ -63,6 +66,7 @@ export class LiveConnection<E, D = unknown> {
   readonly #topics = new Set<string>();
   readonly #attachTimer: NodeJS.Timeout;
   #mode: Mode = 'waiting';
+  #form: LiveForm;
   /** Events not yet handed on while waiting or plain, and their bytes. */
   #queue: SharedEvent<E>[] = [];
   #queuedBytes = 0;
@@ -76,6 +80,7 @@ export class LiveConnection<E, D = unknown> {
     this.data = options.data;
     this.#host = host;
     this.#options = options;
+    this.#form = options.form ?? 'json';
     this.#attachTimer = setTimeout(() => this.end(), ATTACH_MS).unref();
     host.metrics.connections += 1;
     for (const topic of options.topics) this.join(topic);
@@ -111,12 +116,12 @@ export class LiveConnection<E, D = unknown> {
     if (this.#mode === 'closed') return;
     this.#host.metrics.deliveries += 1;
     if (this.#mode === 'bound') {
-      this.#turn = (this.#turn ?? this.#host.beginTurn(this)).with(shared.frame);
+      this.#turn = (this.#turn ?? this.#host.beginTurn(this)).with(shared.frame(this.#form));
       return;
     }
     if (this.#queuedBytes + this.#options.socket.bufferedAmount > this.#host.maxBufferedBytes)
       return this.#cutSlow();
-    this.#queuedBytes += shared.frame.length;
+    this.#queuedBytes += shared.frame(this.#form).length;
     this.#queue.push(shared);
     this.#wake?.();
   }
@@ -173,7 +178,7 @@ export class LiveConnection<E, D = unknown> {
           await new Promise<void>((resolve) => (this.#wake = resolve));
           continue;
         }
-        this.#queuedBytes -= shared.frame.length;
+        this.#queuedBytes -= shared.frame(this.#form).length;
         yield shared.event;
       }
     } finally {
@@ -188,8 +193,12 @@ export class LiveConnection<E, D = unknown> {
     this.#host.metrics[this.#mode] += 1;
     if (this.#mode === 'bound') {
       for (const shared of this.#queue)
-        this.#turn = (this.#turn ?? this.#host.beginTurn(this)).with(shared.frame);
+        this.#turn = (this.#turn ?? this.#host.beginTurn(this)).with(shared.frame(this.#form));
       this.#queue = [];
+    } else {
+      // tRPC writes JSON, and compact frames do not say which operation they are for.
+      this.#form = 'json';
+      this.#queuedBytes = this.#queue.reduce((sum, shared) => sum + shared.frame('json').length, 0);
     }
     return this.#options.hello;
   }

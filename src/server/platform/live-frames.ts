@@ -1,20 +1,29 @@
 // Bytes that many sockets share: each event is serialised and framed once, and connections whose turn carries the
-// same sequence of events also share the joined buffer of that sequence.
+// same sequence of events also share the joined buffer of that sequence. An event has a frame of each form that
+// somebody reads: JSON, and compact for those who asked (decision 0035).
+import { FRAMES_PARAMETER, FRAMES_VERSION, SHARED_OPERATION } from '#shared/live-frame.ts';
 import { dataMessage, serialiseEvent } from './live-codec.ts';
 
-/** The operation id whose frames are shared: a client's first operation (architecture §6, "Live path"). */
-export const SHARED_OPERATION = 1;
+/** How a connection reads its events: all as JSON, or those that have a compact frame as that. */
+export type LiveForm = 'json' | 'compact';
+
+/** The form that a socket's address (`/trpc?…`) asks for; JSON for versions this server does not speak. */
+export function formAsked(url: string | undefined): LiveForm {
+  const { searchParams } = new URL(url ?? '/', 'http://localhost');
+  return searchParams.get(FRAMES_PARAMETER) === String(FRAMES_VERSION) ? 'compact' : 'json';
+}
 
 const FIN_TEXT = 0x81;
+const FIN_BINARY = 0x82;
 const LENGTH_16 = 126;
 const LENGTH_64 = 127;
 
-/** An unmasked, unfragmented text frame (RFC 6455 §5.2) around `payload`. */
-export function textFrame(payload: string): Buffer {
+/** An unmasked, unfragmented frame (RFC 6455 §5.2): a string as text, bytes as binary. */
+function frameAround(payload: string | Uint8Array): Buffer {
   const length = Buffer.byteLength(payload);
   const headerBytes = length < LENGTH_16 ? 2 : length <= 0xffff ? 4 : 10;
   const frame = Buffer.allocUnsafe(headerBytes + length);
-  frame[0] = FIN_TEXT;
+  frame[0] = typeof payload === 'string' ? FIN_TEXT : FIN_BINARY;
   if (headerBytes === 2) frame[1] = length;
   else if (headerBytes === 4) {
     frame[1] = LENGTH_16;
@@ -23,21 +32,35 @@ export function textFrame(payload: string): Buffer {
     frame[1] = LENGTH_64;
     frame.writeBigUInt64BE(BigInt(length), 2);
   }
-  frame.write(payload, headerBytes, 'utf8');
+  if (typeof payload === 'string') frame.write(payload, headerBytes, 'utf8');
+  else frame.set(payload, headerBytes);
   return frame;
 }
 
-/** One published event; serialised when the first connection needs it. */
+/** The compact frame's payload of an event; null for events that only JSON carries. */
+export type Compactor<E> = (event: E) => Uint8Array | null;
+
+/** One published event; put into a form when the first connection needs it. */
 export class SharedEvent<E> {
   readonly event: E;
-  #frame: Buffer | null = null;
+  readonly #compactor: Compactor<E>;
+  #json: Buffer | null = null;
+  #compact: Buffer | null = null;
 
-  constructor(event: E) {
+  constructor(event: E, compactor: Compactor<E>) {
     this.event = event;
+    this.#compactor = compactor;
   }
 
-  get frame(): Buffer {
-    return (this.#frame ??= textFrame(dataMessage(SHARED_OPERATION, serialiseEvent(this.event))));
+  /** The same buffer for everybody who reads this form; and in both where the event has no compact frame. */
+  frame(form: LiveForm): Buffer {
+    if (form === 'compact') return (this.#compact ??= this.#makeCompact());
+    return (this.#json ??= frameAround(dataMessage(SHARED_OPERATION, serialiseEvent(this.event))));
+  }
+
+  #makeCompact(): Buffer {
+    const payload = this.#compactor(this.event);
+    return payload ? frameAround(payload) : this.frame('json');
   }
 }
 

@@ -1,9 +1,9 @@
 // Delivers live events to open sockets. Topics are strings; a connection may enter and leave them at any time, and
-// leaving counts at once. Each event is serialised once, everything a socket gets in one turn of the event loop is
-// one write, and a reader that falls behind is cut so that it costs nobody else anything.
+// leaving counts at once. Each event is serialised once per form that is read, everything a socket gets in one turn of
+// the event loop is one write, and a reader that falls behind is cut so that it costs nobody else anything.
 import { randomUUID } from 'node:crypto';
 import { LiveConnection, type LiveMetrics, type OpenOptions } from './live-connection.ts';
-import { FrameSequence, SharedEvent } from './live-frames.ts';
+import { FrameSequence, SharedEvent, type Compactor } from './live-frames.ts';
 import { OrderedStreams, type OrderedEvent } from './ordered-streams.ts';
 
 export { CLOSE_SLOW_READER, LiveConnection } from './live-connection.ts';
@@ -23,6 +23,8 @@ export interface LiveHubOptions<E> {
   readonly maxBufferedBytes?: number;
   /** How long an ordered event waits for a missing earlier one. */
   readonly holdMs?: number;
+  /** For connections of the form `compact`; without it they too read JSON only. */
+  readonly compactor?: Compactor<E>;
   /** Reads the events of `stream` with seq in [fromSeq, toSeq] that did not come by themselves. */
   readonly readMissing: (
     stream: string,
@@ -51,6 +53,7 @@ export class LiveHub<E, D = unknown> {
     holesRead: 0,
   };
   readonly #maxBufferedBytes: number;
+  readonly #compactor: Compactor<E>;
   readonly #topics = new Map<string, Set<LiveConnection<E, D>>>();
   readonly #streams: OrderedStreams<E>;
   /** Connections with frames to write at the end of this turn, and the root of their sequences. */
@@ -59,6 +62,7 @@ export class LiveHub<E, D = unknown> {
 
   constructor(options: LiveHubOptions<E>) {
     this.#maxBufferedBytes = options.maxBufferedBytes ?? DEFAULT_BUFFERED_BYTES;
+    this.#compactor = options.compactor ?? (() => null);
     this.#streams = new OrderedStreams({
       holdMs: options.holdMs ?? DEFAULT_HOLD_MS,
       release: ({ topics, event }) => this.publish(topics, event),
@@ -90,7 +94,7 @@ export class LiveHub<E, D = unknown> {
   /** Delivers `event` to everybody in `topics`, once each. */
   publish(topics: string | readonly string[], event: E, options: PublishOptions<E, D> = {}): void {
     this.metrics.published += 1;
-    const shared = new SharedEvent(event);
+    const shared = new SharedEvent(event, this.#compactor);
     const { exclude, filter } = options;
     const offer = (connection: LiveConnection<E, D>): void => {
       if (connection.id === exclude || filter?.(connection) === false || !connection.wants(event)) return;

@@ -1,12 +1,14 @@
 // The live stream: opened, bootstrap, events, with nothing lost between; presence by interest; typing by focus; the
 // order of a channel's events.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { bytesToUuid, systemRng, timeOrderedId } from '#crypto/index.ts';
 import type { Bootstrap } from '#shared/live.ts';
 import type { LiveEvent } from '#shared/events.ts';
-import type { ChannelId, CommunityId } from '#shared/ids.ts';
+import type { ChannelId, CommunityId, EventId } from '#shared/ids.ts';
 import { limits } from '#shared/limits.ts';
 import type { Presence } from '#shared/users.ts';
 import { RealPerson, text } from '../../client/support/real-person.ts';
+import { openLive } from '../../support/client.ts';
 import { manualClock, type ManualClock } from '../../support/clock.ts';
 import { startTestServer, type TestServer } from '../../support/server.ts';
 import { makeHome, settle, type Home } from './home.ts';
@@ -234,5 +236,48 @@ describe('typing', () => {
     await settle(100);
     expect(typed(ben, from[1])).toEqual([event, event]);
     await tab.close();
+  });
+});
+
+const appendedOf = (events: readonly LiveEvent[]) => events.filter(({ type }) => type === 'event.appended');
+
+describe('compact frames', () => {
+  it('bring a client that asks for them what the stock client hears, of every class and with all it may carry', async () => {
+    const { ada, general } = home;
+    // A chain's first message carries its certificate.
+    const newcomer = await home.bring('nora');
+    const compact = openLive(server, ben, { compact: true });
+    const heard: LiveEvent[] = [];
+    await new Promise<void>((resolve, reject) => {
+      const onData = (event: LiveEvent) => (heard.push(event), resolve());
+      compact.api.live.events.subscribe(undefined, { onData, onError: reject });
+    });
+    const from = appendedOf(ben.events).length;
+    const first = await ada.send(general, text('hello'));
+    await ada.send(general, text('again', first.eventId));
+    await ada.send(general, { type: 'edit', target: first.eventId, rev: 1, text: 'hello, all' });
+    await newcomer.send(general, { type: 'reaction', target: first.eventId, emoji: '👍', add: true, rev: 1 });
+    // Mentions stand beside the envelope.
+    const conversation = await ada.conversation(general);
+    const eventId = bytesToUuid(timeOrderedId(Date.now(), systemRng)) as EventId;
+    const message = { conversation, eventId, class: 'message', content: text('@ben'), refId: null } as const;
+    const { envelope, packets } = await ada.engine.encrypt({ ...message, now: Date.now() });
+    const notify = { accountIds: [ben.accountId] };
+    await ada.api.messages.send.mutate({ envelope, packets: [...packets], notify });
+    await expect.poll(() => appendedOf(heard).length).toBe(5);
+    await expect.poll(() => appendedOf(ben.events).length - from).toBe(5);
+    expect(appendedOf(heard)).toStrictEqual(appendedOf(ben.events).slice(from));
+    expect(compact.binaryFrames()).toBe(5);
+    expect(appendedOf(heard)).toMatchObject([
+      { event: { class: 'message', refId: null }, mentions: [] },
+      { event: { class: 'message', refId: first.eventId } },
+      { event: { class: 'edit', ordinal: null } },
+      {
+        event: { class: 'reaction', senderAccountId: newcomer.accountId },
+        chainCert: expect.any(String) as string,
+      },
+      { event: { frankTag: expect.any(String) as string }, mentions: [ben.accountId] },
+    ]);
+    await compact.close();
   });
 });

@@ -13,19 +13,25 @@ afterEach(() => server.close());
 
 const types = (client: { received: { type: string }[] }) => client.received.map((event) => event.type);
 
-/** Two ways in: as the client's first operation (shared frames), or as a later one (plain tRPC). */
-async function open(way: 'bound' | 'plain', topics: readonly string[], name = '') {
-  const client = server.client({ topics: ['early', ...topics], name });
+type Way = 'bound' | 'plain' | 'compact';
+const modeOf = (way: Way) => (way === 'plain' ? 'plain' : 'bound');
+
+/**
+ * Three ways in: as the client's first operation (shared frames), as a later one (plain tRPC), or as the first one of a
+ * client that asks for compact frames, for which none of these events has one.
+ */
+async function open(way: Way, topics: readonly string[], name = '') {
+  const client = server.client({ topics: ['early', ...topics], name, compact: way === 'compact' });
   if (way === 'plain') await client.api.echo.query(new Date(0));
   const subscription = client.subscribe();
   await until(() => client.received.length > 0);
   return { ...client, subscription };
 }
 
-describe.each(['bound', 'plain'] as const)('a %s subscription', (way) => {
+describe.each(['bound', 'plain', 'compact'] as const)('a %s subscription', (way) => {
   it('begins with hello, then what was published meanwhile, then the rest in order', async () => {
     const client = await open(way, ['channel:1']);
-    expect(server.hub.metrics[way]).toBe(1);
+    expect(server.hub.metrics[modeOf(way)]).toBe(1);
     const at = new Date('2026-01-02T03:04:05.678Z');
     for (let n = 0; n < 50; n++) server.hub.publish('channel:1', { type: 'probe', n, at, text: 'ü€😀"\\' });
     server.hub.publish('channel:2', { type: 'foreign' });
@@ -118,7 +124,7 @@ describe.each(['bound', 'plain'] as const)('a %s subscription', (way) => {
     );
     server.hub.publish('t', { type: 'again' });
     await until(() => types(client).includes('again'));
-    expect(server.hub.metrics[way]).toBe(1);
+    expect(server.hub.metrics[modeOf(way)]).toBe(1);
     await client.ws.close();
   });
 });

@@ -54,6 +54,7 @@ export async function openLive(
     socket: socket.socket,
     stream: socket.stream,
     signal,
+    form: socket.form,
     topics: [
       topics.everyone,
       topics.account(accountId),
