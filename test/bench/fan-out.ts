@@ -146,7 +146,7 @@ export async function openRelaySide(child: Child<{ port: number }>): Promise<Rel
   let frame = Buffer.alloc(0);
   const publish = (due: number): void => {
     dueAt.push(due);
-    publisher.send(frame, { binary: false });
+    publisher.send(frame, { binary: true });
   };
   return {
     side: { publish, grow, cpu: child.cpu, refused: () => 0, latencies, ...countsOf(subscribers) },

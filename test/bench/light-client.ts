@@ -1,8 +1,10 @@
 // A reader for thousands: it parses nothing but the seq and id of each event, keeps what it saw as one number, and
-// comes back after a break as the stock client does (full jitter, then gap fill).
+// comes back after a break as our client does (compact frames, full jitter, then gap fill).
 import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
+import { compactFrames } from '#client/api/socket-encoder.ts';
 import { origin } from '#test/support/deps.ts';
+import { readAppended } from './subscribers.ts';
 
 const PING = 'PING';
 const MARK_WITHIN = 100;
@@ -68,7 +70,7 @@ export class LightClient {
   }
 
   #connect(): void {
-    const url = `ws://127.0.0.1:${this.#options.port}/trpc?connectionParams=1`;
+    const url = `ws://127.0.0.1:${this.#options.port}/trpc?${compactFrames}&connectionParams=1`;
     const socket = new WebSocket(url, { origin, perMessageDeflate: false, handshakeTimeout: 30_000 });
     this.#socket = socket;
     socket.on('error', () => undefined);
@@ -77,7 +79,10 @@ export class LightClient {
       const input = { json: null, meta: { values: ['undefined'] } };
       socket.send(JSON.stringify({ id: 1, method: 'subscription', params: { path: 'live.events', input } }));
     });
-    socket.on('message', (frame: Buffer) => this.#hear(socket, frame));
+    socket.on('message', (frame: Buffer, isBinary: boolean) => {
+      if (isBinary) this.#live(frame);
+      else this.#hear(socket, frame);
+    });
     socket.on('close', (code) => this.#closed(code));
   }
 
@@ -96,7 +101,6 @@ export class LightClient {
     // tRPC's keep-alive: an unanswered PING ends the socket.
     if (frame.length === PING.length) return socket.send('PONG');
     const head = frame.subarray(0, MARK_WITHIN);
-    if (head.includes('event.appended')) return this.#live(frame.toString());
     if (head.includes('live.opened')) {
       this.isOnline = true;
       this.#attempt = 0;
@@ -104,9 +108,8 @@ export class LightClient {
     } else if (head.includes('"id":2,')) this.#page(frame.toString());
   }
 
-  #live(text: string): void {
-    const seq = Number(/"seq":(\d+)/.exec(text)?.[1]);
-    const eventId = /"eventId":"([0-9a-f-]{36})"/.exec(text)?.[1] ?? '';
+  #live(frame: Buffer): void {
+    const { seq, eventId } = readAppended(frame);
     if (seq <= this.last) return;
     if (seq > this.last + 1) return this.#fill();
     this.#take(eventId);

@@ -24,11 +24,11 @@ function joinRooms(socket: WebSocket, names: readonly string[]): void {
   socket.on('close', () => {
     for (const name of names) room(name).delete(socket);
   });
-  socket.on('message', (message: Buffer) => {
+  socket.on('message', (message: Buffer, isBinary: boolean) => {
     const at = message.indexOf(' ');
     const frame = message.subarray(at + 1);
     for (const other of room(message.toString('latin1', 0, at)))
-      if (other !== socket) other.send(frame, { binary: false });
+      if (other !== socket) other.send(frame, { binary: isBinary });
   });
 }
 
@@ -36,8 +36,8 @@ server.on('connection', (socket, request) => {
   const { pathname, searchParams } = new URL(request.url ?? '/', 'http://relay');
   if (pathname === '/rooms') return joinRooms(socket, (searchParams.get('in') ?? '').split(','));
   if (pathname === '/publish') {
-    socket.on('message', (frame: Buffer) => {
-      for (const subscriber of subscribers) subscriber.send(frame, { binary: false });
+    socket.on('message', (frame: Buffer, isBinary: boolean) => {
+      for (const subscriber of subscribers) subscriber.send(frame, { binary: isBinary });
     });
     return;
   }
