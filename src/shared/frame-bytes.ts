@@ -13,7 +13,6 @@ const UUID_BYTES = 16;
 const DASH_BEFORE = new Set([4, 6, 8, 10]);
 const DASH = 45;
 const VARINT_BYTES = 5;
-const U32 = 2 ** 32;
 const U48_MAX = 2 ** 48 - 1;
 
 /** Value of each character by its code; -1 for those the alphabet lacks. */
@@ -24,6 +23,7 @@ function valuesOf(alphabet: string): Int8Array {
 }
 const HEX_VALUES = valuesOf(HEX);
 const BASE64_VALUES = valuesOf(BASE64);
+const BASE64_PAIRS = Array.from({ length: 4096 }, (_, bits) => `${BASE64[bits >> 6]}${BASE64[bits & 63]}`);
 const HEX_PAIRS = Array.from({ length: 256 }, (_, byte) => `${HEX[byte >> 4]}${HEX[byte & 15]}`);
 
 const valueAt = (values: Int8Array, text: string, at: number): number => {
@@ -38,19 +38,16 @@ const bytesHeld = (characters: number): number => Math.floor((characters * 3) / 
 /** Every method throws FrameError for a value whose reading would not give it back exactly. */
 export class FrameWriter {
   readonly #bytes: Uint8Array<ArrayBuffer>;
-  readonly #view: DataView;
   #at = 0;
 
   /** `capacity`: at least as many bytes as will be written. */
   constructor(capacity: number) {
     this.#bytes = new Uint8Array(capacity);
-    this.#view = new DataView(this.#bytes.buffer);
   }
 
   u8(value: number): this {
     if (!(value >= 0 && value <= 0xff)) throw new FrameError('not a byte');
-    this.#view.setUint8(this.#at, value);
-    this.#at += 1;
+    this.#bytes[this.#at++] = value;
     return this;
   }
 
@@ -65,9 +62,7 @@ export class FrameWriter {
   /** 6 bytes, big-endian: milliseconds since 1970 until the year 10889. */
   u48(value: number): this {
     if (!Number.isInteger(value) || value < 0 || value > U48_MAX) throw new FrameError('not a time');
-    this.#view.setUint16(this.#at, Math.floor(value / U32));
-    this.#view.setUint32(this.#at + 2, value % U32);
-    this.#at += 6;
+    for (let shift = 40; shift >= 0; shift -= 8) this.u8(Math.floor(value / 2 ** shift) % 256);
     return this;
   }
 
@@ -86,17 +81,28 @@ export class FrameWriter {
   /** The bytes of a base64url text, exactly `length` of them. */
   fixed(text: string, length: number): this {
     if (text.length % 4 === 1 || bytesHeld(text.length) !== length) throw new FrameError('another length');
-    let bits = 0;
-    let pending = 0;
-    for (let from = 0; from < text.length; from++) {
-      pending = ((pending << 6) | valueAt(BASE64_VALUES, text, from)) & 0xfff;
-      bits += 6;
-      if (bits < 8) continue;
-      bits -= 8;
-      this.#view.setUint8(this.#at++, (pending >> bits) & 0xff);
+    const whole = text.length - (text.length % 4);
+    for (let from = 0; from < whole; from += 4) {
+      const group =
+        (valueAt(BASE64_VALUES, text, from) << 18) |
+        (valueAt(BASE64_VALUES, text, from + 1) << 12) |
+        (valueAt(BASE64_VALUES, text, from + 2) << 6) |
+        valueAt(BASE64_VALUES, text, from + 3);
+      this.#bytes[this.#at++] = group >> 16;
+      this.#bytes[this.#at++] = group >> 8;
+      this.#bytes[this.#at++] = group;
     }
-    if ((pending & ((1 << bits) - 1)) !== 0) throw new FrameError('base64url with unused bits');
+    if (whole < text.length) this.#rest(text, whole);
     return this;
+  }
+
+  /** The last two or three characters: one or two bytes, and bits that must be zero. */
+  #rest(text: string, from: number): void {
+    const [first, second] = [valueAt(BASE64_VALUES, text, from), valueAt(BASE64_VALUES, text, from + 1)];
+    const third = from + 2 < text.length ? valueAt(BASE64_VALUES, text, from + 2) : null;
+    this.u8((first << 2) | (second >> 4));
+    if (third !== null) this.u8(((second & 15) << 4) | (third >> 2));
+    if ((third === null ? second & 15 : third & 3) !== 0) throw new FrameError('base64url with unused bits');
   }
 
   /** Length, then the bytes of a base64url text, at most `max` of them. */
@@ -107,6 +113,7 @@ export class FrameWriter {
   }
 
   done(): Uint8Array<ArrayBuffer> {
+    if (this.#at > this.#bytes.length) throw new RangeError('a frame larger than its capacity');
     return this.#bytes.subarray(0, this.#at);
   }
 }
@@ -159,16 +166,14 @@ export class FrameReader {
   fixed(length: number): string {
     if (this.#bytes.length - this.#at < length) throw new FrameError('cut off');
     let text = '';
-    let bits = 0;
-    let pending = 0;
     for (const end = this.#at + length; this.#at < end;) {
-      pending = ((pending << 8) | this.u8()) & 0x3fff;
-      for (bits += 8; bits >= 6;) {
-        bits -= 6;
-        text += BASE64[(pending >> bits) & 63] ?? '';
-      }
+      const held = Math.min(3, end - this.#at);
+      const group = (this.u8() << 16) | ((held > 1 ? this.u8() : 0) << 8) | (held > 2 ? this.u8() : 0);
+      text += BASE64_PAIRS[group >> 12] ?? '';
+      if (held > 2) text += BASE64_PAIRS[group & 0xfff] ?? '';
+      else if (held === 2) text += BASE64[(group >> 6) & 63] ?? '';
     }
-    return bits === 0 ? text : text + (BASE64[(pending << (6 - bits)) & 63] ?? '');
+    return text;
   }
 
   /** Length, then that many bytes as base64url, at most `max`. */

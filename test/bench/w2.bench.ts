@@ -14,7 +14,7 @@ const SECONDS = 12;
 const P99_AIM_MS = 25;
 const SHARE_AIM = 0.9999;
 /** About what one frame of ours has, key packet not counted. */
-const FRAME_BYTES = 1100;
+const FRAME_BYTES = 450;
 const rate = Number(process.env['BENCH_RATE'] ?? 100);
 
 const messages = rate * (WARM_SECONDS + SECONDS) + (rate / 2) * SECONDS;
