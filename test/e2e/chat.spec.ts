@@ -26,6 +26,14 @@ const answersFromTheBackground = (a: Page, b: Page): Promise<void> =>
 test('two people talk in a channel: live, typing, edited, reacted to', async ({ server, visit }) => {
   const { page: a } = await visit();
   const { page: b } = await visit();
+  // New messages come as compact frames, none as JSON (docs/events.md, "Frames").
+  const messages = { compact: 0, json: 0 };
+  b.on('websocket', (socket) =>
+    socket.on('framereceived', ({ payload }) => {
+      if (typeof payload !== 'string') messages.compact += 1;
+      else if (payload.includes('"event.appended"')) messages.json += 1;
+    }),
+  );
   const { inviteUrl } = await setUpOwner(a, server);
   await register(b, inviteUrl);
 
@@ -36,6 +44,8 @@ test('two people talk in a channel: live, typing, edited, reacted to', async ({ 
     await expect(message(a, 'It boils already')).toBeVisible();
     await isSettled(a);
     await isSettled(b);
+    expect(messages.compact).toBeGreaterThan(0);
+    expect(messages.json).toBe(0);
   });
 
   await test.step('typing is shown, and gone with the message', async () => {
