@@ -95,7 +95,7 @@ async function newBackupKey(
   await desk.goto(communityUrl);
   await desk.getByRole('button', { name: 'New key…' }).click({ timeout: SLOW_MS });
   await dialog(desk).getByLabel('Current password').fill(ada.password);
-  await button(desk, 'Give it a new key').click();
+  await button(desk, 'Make a new key').click();
   await expect(desk.getByText('Your backup has a new key')).toBeVisible({ timeout: SLOW_MS });
   await expect(desk.getByRole('button', { name: 'New key…' })).toHaveCount(0);
   // The other device has it too, by itself.
