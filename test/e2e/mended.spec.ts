@@ -44,7 +44,6 @@ test('messages that arrive broken: asked for again and again, then "Repair" open
       await expect(log(b).getByText('This message can’t be opened here yet')).toHaveCount(broken.length, {
         timeout: SLOW_MS,
       });
-      console.log(broken.length, await b.getByText(/new message/).count(), Date.now());
       await line.later(MINUTE_MS);
     }
     await expect(b.getByText('The secure connection with Ada is stuck.')).toBeVisible();
