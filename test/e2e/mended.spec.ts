@@ -4,7 +4,6 @@ import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BrowserContext, Page } from '@playwright/test';
 import { scratchFolder } from '#test/support/scratch.ts';
-import { expectAccessible } from './support/accessible.ts';
 import { button, dialog, SLOW_MS } from './support/browsers.ts';
 import { field, log, say, sees } from './support/chat.ts';
 import { expect, test } from './support/journey.ts';
@@ -90,7 +89,6 @@ test('a copied profile: both copies stop and say what to do, and a fresh device 
     for (const page of [original, copy]) await page.goto(communityUrl);
     for (const page of [original, copy])
       await expect(dialog(page).getByText('both have stopped')).toBeVisible({ timeout: SLOW_MS });
-    await expectAccessible(original, 'copied device');
   });
 
   await test.step('nothing can be written on either, and it stays said', async () => {
