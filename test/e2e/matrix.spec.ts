@@ -100,7 +100,7 @@ async function removeLinked(
 ): Promise<void> {
   await removeOthers(desk, server, 1);
   await dialog(desk).getByLabel('Current password').fill(changed);
-  await dialog(desk).getByRole('button', { name: 'Give it a new key' }).click();
+  await dialog(desk).getByRole('button', { name: 'Make a new key' }).click();
   await expect(desk.getByText('Your backup has a new key')).toBeVisible({ timeout: SLOW_MS });
   await expect(laptop.getByText('You were logged out.')).toBeVisible({ timeout: SLOW_MS });
   await desk.goto(communityUrl);

@@ -19,7 +19,6 @@ export class PasswordResetForm {
   constructor(session: Session, code: string) {
     this.#session = session;
     this.#code = code;
-    if (!passwordResetCodeSchema.safeParse(code).success) this.#failure = { code: 'reset_invalid' };
   }
 
   /** False where the address was cut short: nothing could be done with it. */

@@ -11,6 +11,7 @@ export abstract class AccountForm {
   #failure = $state.raw<EntryFailure | null>(null);
   /** The password the server refused. */
   #refused = $state<string | null>(null);
+  #wasMissing = $state(false);
 
   constructor(workspace: Workspace) {
     this.workspace = workspace;
@@ -25,8 +26,15 @@ export abstract class AccountForm {
     return this.#failure;
   }
 
-  get currentFault(): 'account.wrongPassword' | null {
+  get currentFault(): 'account.wrongPassword' | 'session.passwordMissing' | null {
+    if (this.#wasMissing && this.current === '') return 'session.passwordMissing';
     return this.#refused !== null && this.#refused === this.current ? 'account.wrongPassword' : null;
+  }
+
+  /** Whether the password was left out; then its field says so. */
+  protected lacksPassword(): boolean {
+    this.#wasMissing = this.current === '';
+    return this.#wasMissing;
   }
 
   /** Runs one attempt; false when it failed or another is under way. */

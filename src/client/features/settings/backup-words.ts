@@ -3,7 +3,7 @@ import type { BackupRefusal, BackupView } from '#client/crypto/protocol.ts';
 import { t } from '#client/lib/i18n.ts';
 
 export interface BackupWords {
-  readonly tone: 'ok' | 'plain' | 'danger';
+  readonly tone: 'ok' | 'plain' | 'warn' | 'danger';
   readonly text: string;
 }
 
@@ -23,7 +23,11 @@ function refusalWords({ reason, expected, got }: BackupRefusal): string {
 /** Null before the first look. */
 export function backupWords(view: BackupView | null): BackupWords | null {
   if (!view) return null;
-  if (view.refusal) return { tone: 'danger', text: refusalWords(view.refusal) };
+  // A key that is on its way is no danger; a list that is not the right one is.
+  if (view.refusal) {
+    const tone = view.refusal.reason === 'other_key' ? 'warn' : 'danger';
+    return { tone, text: refusalWords(view.refusal) };
+  }
   if (view.isRestoring) return { tone: 'plain', text: t('backup.restoring') };
   if (view.waiting > 0) return { tone: 'plain', text: t('backup.waiting', { count: view.waiting }) };
   return { tone: 'ok', text: t('backup.done') };

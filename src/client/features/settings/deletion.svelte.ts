@@ -37,7 +37,7 @@ export class Deletion extends AccountForm {
   /** True when the account is gone, here and on the server. */
   async submit(): Promise<boolean> {
     this.#wasTried = true;
-    if (this.current === '' || !this.#isNamed || this.#plan?.isOwnerNeeded !== false) return false;
+    if (this.lacksPassword() || !this.#isNamed || this.#plan?.isOwnerNeeded !== false) return false;
     return this.attempt(async () => {
       const loginSecret = await this.proof();
       const username = this.username.trim().toLowerCase();

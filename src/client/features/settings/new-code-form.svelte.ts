@@ -19,7 +19,7 @@ export class NewCodeForm extends VaultForm implements CodeSteps {
 
   /** Makes the code; nothing counts yet. */
   async submit(): Promise<void> {
-    if (this.current === '') return;
+    if (this.lacksPassword()) return;
     await this.attempt(async () => {
       const loginSecret = await this.proof();
       const { accountId, vault } = await this.vault(loginSecret);

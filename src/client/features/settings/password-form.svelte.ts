@@ -34,7 +34,7 @@ export class PasswordForm extends VaultForm {
   /** True when the new password counts. */
   async submit(): Promise<boolean> {
     this.#wasTried = true;
-    if (this.current === '' || !this.#isGood) return false;
+    if (this.lacksPassword() || !this.#isGood) return false;
     this.#wasUnanswered = false;
     const isDone = await this.attempt(async () => {
       const typed = `${this.current}\n${this.next}`;

@@ -4,7 +4,7 @@ import { VaultForm } from './vault-form.svelte.ts';
 export class RotationForm extends VaultForm {
   /** True when removed devices are closed out of what is backed up from here on. Repeating it is safe. */
   async submit(): Promise<boolean> {
-    if (this.current === '') return false;
+    if (this.lacksPassword()) return false;
     const isDone = await this.attempt(async () => {
       const loginSecret = await this.proof();
       const { api, backup } = this.workspace;

@@ -22,7 +22,7 @@ export class UsernameForm extends AccountForm {
   /** The new name when it counts, else null. */
   async submit(): Promise<string | null> {
     this.#wasTried = true;
-    if (this.current === '' || this.usernameFault !== null) return null;
+    if (this.lacksPassword() || this.usernameFault !== null) return null;
     const username = this.#clean;
     const isDone = await this.attempt(async () => {
       const loginSecret = await this.proof();

@@ -24,6 +24,8 @@ export class TimelineScroll {
   list = $state<VirtualizerHandle>();
   #isStuck = $state(true);
   #isFocused = document.hasFocus();
+  /** Where it stood when it was looked at last, px. */
+  #offset = 0;
 
   constructor(timeline: Timeline) {
     this.#timeline = timeline;
@@ -56,8 +58,11 @@ export class TimelineScroll {
     else this.#timeline.lookAway();
   }
 
+  /** Rows that turn out taller than thought push the end away from who stands there: only who moves up leaves it. */
   #look(list: VirtualizerHandle, offset: number): void {
-    this.#isStuck = offset - list.getScrollSize() + list.getViewportSize() >= -ROUNDING_PX;
+    const isAtEnd = offset - list.getScrollSize() + list.getViewportSize() >= -ROUNDING_PX;
+    if (isAtEnd || offset < this.#offset - ROUNDING_PX) this.#isStuck = isAtEnd;
+    this.#offset = offset;
     this.readIfSeen();
   }
 

@@ -148,7 +148,7 @@ export const enChat = {
   'secure.identityChangedTitle': '{name} has a new identity.',
   'secure.identityChangedText': 'Check it’s really {name} before you go on.',
   'secure.identityHeldText':
-    'Nothing is sent to {name} until you decide. Ask {name} on another way whether it was really them.',
+    'Nothing is sent to {name} until you decide. Ask {name} some other way whether it was really them.',
   'secure.acceptIdentity': 'Accept {name}’s new identity',
   'secure.identityBrokenTitle': '{name}’s device list doesn’t add up.',
   'secure.identityBrokenText':

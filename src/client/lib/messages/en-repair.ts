@@ -1,11 +1,11 @@
 // Sessions that are stuck, and devices that were copied.
 export const enRepair = {
   'repair.stuck': 'The secure connection with {name} is stuck.',
-  'repair.stuckText': 'Some messages between your devices don’t open. Repair starts a fresh one.',
+  'repair.stuckText': 'Some messages between the two of you don’t open. Repair starts a fresh one.',
   'repair.stuckOwn': 'The secure connection with one of your own devices is stuck.',
   'repair.stuckOwnText': 'Some of your messages don’t open on it, or here. Repair starts a fresh one.',
   'repair.rowText':
-    'Its key didn’t fit this browser, and asking {name}’s device several times didn’t help. “Repair” above starts a fresh secure connection.',
+    'The key for it didn’t work in this browser, and asking {name}’s device several times didn’t help. “Repair” above starts a fresh secure connection.',
   'repair.action': 'Repair',
   'repair.working': 'Repairing…',
   'repair.started': 'A fresh secure connection was started',
@@ -21,7 +21,7 @@ export const enRepair = {
   'copied.stranger':
     'If you didn’t copy or restore anything, someone else may have. Then whoever has the copy can read what this browser could.',
   'copied.next':
-    'Log out here and remove this device, then log in again: you get fresh keys and your whole history, and the other copy is signed out.',
+    'Log out here and remove this device, then log in again: you get fresh keys and your whole history, and the other copy is logged out.',
   'copied.unsent': {
     one: '{n} message hasn’t been sent. It goes with this device: copy it somewhere first.',
     other: '{n} messages haven’t been sent. They go with this device: copy them somewhere first.',

@@ -3,6 +3,8 @@ export const enReset = {
   'startOver.linkTitle': 'Set a new password',
   'startOver.linkLead':
     'Whoever runs this server gave you this link. It works once: it logs you in, ends every other session and turns two-step log-in off.',
+  'startOver.linkCut':
+    'This link isn’t complete. Open it again exactly as you got it, or ask whoever runs this server for a new one.',
   'startOver.setPassword': 'Set password',
 
   'startOver.closedTitle': 'You’re in, but your keys stay closed.',

@@ -45,7 +45,7 @@ export const enSession = {
   'session.lastUsed': 'Last used {when}',
   'session.revoke': 'Log out there',
   'session.newDeviceTitle': 'This browser is now one of your devices.',
-  'session.newDeviceText': 'New messages open here. Messages from before stay on your other devices.',
+  'session.newDeviceText': 'New messages open here. What your backup has comes along; give it a moment.',
 
   'strength.empty': 'At least {min} characters. Three or four unrelated words work well.',
   'strength.short': { one: '{n} more character.', other: '{n} more characters.' },
