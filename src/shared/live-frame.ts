@@ -4,8 +4,7 @@
 import type { LiveEvent, LiveEventOf } from './events.ts';
 import { FrameReader, FrameWriter, FrameError } from './frame-bytes.ts';
 import type { AccountId, ChannelId, DeviceId, EventId } from './ids.ts';
-import { limits } from './limits.ts';
-import { eventClasses } from './messages.ts';
+import type { EventClass } from './messages.ts';
 
 type Appended = LiveEventOf<'event.appended'>;
 
@@ -14,6 +13,15 @@ export const FRAMES_PARAMETER = 'frames';
 export const FRAMES_VERSION = 1;
 /** The operation compact frames belong to: a client's first one (architecture, "The live path"). */
 export const SHARED_OPERATION = 1;
+
+/**
+ * What version 1 can say, fixed for good. What a later server knows beyond it (a class, a larger envelope) it sends as JSON,
+ * so that a tab that was opened before is never sent a frame it refuses. Bytes and counts are today's limits.
+ */
+const CLASSES: readonly EventClass[] = ['message', 'edit', 'reaction', 'redact', 'pin', 'unpin'];
+const MAX_ENVELOPE_BYTES = 96 * 1024;
+const MAX_CHAIN_CERT_BYTES = 512;
+const MAX_MENTIONS = 50;
 
 const APPENDED = 1;
 const FRANK_TAG_BYTES = 32;
@@ -29,7 +37,7 @@ const ALL_FLAGS = HAS_ORDINAL | HAS_REF | HAS_FRANK_TAG | HAS_CHAIN_CERT;
 
 function writeAppended({ event, chainCert, mentions }: Appended, envelope: string): Uint8Array<ArrayBuffer> {
   const { ordinal, refId, frankTag } = event;
-  if (mentions.length > limits.mentionsPerMessage) throw new FrameError('too many mentions');
+  if (mentions.length > MAX_MENTIONS) throw new FrameError('too many mentions');
   const certLength = chainCert?.length ?? 0;
   const w = new FrameWriter(FIXED_BYTES + envelope.length + certLength + mentions.length * UUID_BYTES)
     .u8(FRAMES_VERSION)
@@ -40,7 +48,7 @@ function writeAppended({ event, chainCert, mentions }: Appended, envelope: strin
         (frankTag === null ? 0 : HAS_FRANK_TAG) |
         (chainCert === null ? 0 : HAS_CHAIN_CERT),
     )
-    .u8(eventClasses.indexOf(event.class))
+    .u8(CLASSES.indexOf(event.class))
     .uuid(event.channelId)
     .uuid(event.eventId)
     .varint(event.seq)
@@ -51,15 +59,15 @@ function writeAppended({ event, chainCert, mentions }: Appended, envelope: strin
   if (ordinal !== null) w.varint(ordinal);
   if (refId !== null) w.uuid(refId);
   if (frankTag !== null) w.fixed(frankTag, FRANK_TAG_BYTES);
-  if (chainCert !== null) w.bytes(chainCert, limits.chainCertBytes);
+  if (chainCert !== null) w.bytes(chainCert, MAX_CHAIN_CERT_BYTES);
   w.varint(mentions.length);
   for (const accountId of mentions) w.uuid(accountId);
-  return w.bytes(envelope, limits.envelopeBytes).done();
+  return w.bytes(envelope, MAX_ENVELOPE_BYTES).done();
 }
 
 /**
  * The compact frame of `event`; null where it has none and goes as JSON: another type, a redacted event (no envelope), a
- * value beyond the limits, an id or base64url text that is not written as we write it.
+ * value beyond the bounds, an id or base64url text that is not written as we write it.
  */
 export function encodeLiveFrame(event: LiveEvent): Uint8Array<ArrayBuffer> | null {
   if (event.type !== 'event.appended') return null;
@@ -76,7 +84,7 @@ export function encodeLiveFrame(event: LiveEvent): Uint8Array<ArrayBuffer> | nul
 function readAppended(r: FrameReader): Appended {
   const flags = r.u8();
   if (flags > ALL_FLAGS) throw new FrameError('unknown flags');
-  const kind = eventClasses[r.u8()];
+  const kind = CLASSES[r.u8()];
   if (kind === undefined) throw new FrameError('unknown class');
   const head = {
     channelId: r.uuid() as ChannelId,
@@ -91,10 +99,10 @@ function readAppended(r: FrameReader): Appended {
     refId: flags & HAS_REF ? (r.uuid() as EventId) : null,
     frankTag: flags & HAS_FRANK_TAG ? r.fixed(FRANK_TAG_BYTES) : null,
   };
-  const chainCert = flags & HAS_CHAIN_CERT ? r.bytes(limits.chainCertBytes) : null;
+  const chainCert = flags & HAS_CHAIN_CERT ? r.bytes(MAX_CHAIN_CERT_BYTES) : null;
   const mentions: AccountId[] = [];
-  for (let left = r.varint(limits.mentionsPerMessage); left > 0; left--) mentions.push(r.uuid() as AccountId);
-  const envelope = r.bytes(limits.envelopeBytes);
+  for (let left = r.varint(MAX_MENTIONS); left > 0; left--) mentions.push(r.uuid() as AccountId);
+  const envelope = r.bytes(MAX_ENVELOPE_BYTES);
   r.end();
   return { type: 'event.appended', event: { ...head, envelope, stub: null }, chainCert, mentions };
 }

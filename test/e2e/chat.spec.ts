@@ -23,9 +23,22 @@ const answersFromTheBackground = (a: Page, b: Page): Promise<void> =>
     await a.evaluate(() => window.dispatchEvent(new Event('focus')));
   });
 
+/** How new messages reach the page: as compact frames or as JSON (docs/events.md, "Frames"). */
+function countFrames(page: Page): { readonly compact: number; readonly json: number } {
+  const heard = { compact: 0, json: 0 };
+  page.on('websocket', (socket) =>
+    socket.on('framereceived', ({ payload }) => {
+      if (typeof payload !== 'string') heard.compact += 1;
+      else if (payload.includes('"event.appended"')) heard.json += 1;
+    }),
+  );
+  return heard;
+}
+
 test('two people talk in a channel: live, typing, edited, reacted to', async ({ server, visit }) => {
   const { page: a } = await visit();
   const { page: b } = await visit();
+  const heard = countFrames(b);
   const { inviteUrl } = await setUpOwner(a, server);
   await register(b, inviteUrl);
 
@@ -36,6 +49,8 @@ test('two people talk in a channel: live, typing, edited, reacted to', async ({ 
     await expect(message(a, 'It boils already')).toBeVisible();
     await isSettled(a);
     await isSettled(b);
+    expect(heard.compact).toBeGreaterThan(0);
+    expect(heard.json).toBe(0);
   });
 
   await test.step('typing is shown, and gone with the message', async () => {

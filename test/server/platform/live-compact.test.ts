@@ -2,7 +2,10 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { SharedEvent } from '#server/platform/live-frames.ts';
 import { CLOSE_SLOW_READER } from '#server/platform/live-hub.ts';
+import type { LiveEvent } from '#shared/events.ts';
+import { encodeLiveFrame } from '#shared/live-frame.ts';
 import { appendedEvents, type Appended } from '../../support/appended.ts';
 import { startLiveServer, until, type LiveServer } from './live-server.ts';
 
@@ -87,7 +90,7 @@ describe('the two forms', () => {
     await later.ws.close();
   });
 
-  it('share one buffer each, and what is counted is what is written', async () => {
+  it('are counted by the bytes that are written', async () => {
     const json = await Promise.all([open({ compact: false }), open({ compact: false })]);
     const compact = await Promise.all([open({ compact: true }), open({ compact: true })]);
     const event = appended(480);
@@ -105,6 +108,25 @@ describe('the two forms', () => {
     expect(compactBytes).toBeLessThan(jsonBytes * 0.7);
     await Promise.all([...json, ...compact].map(({ ws }) => ws.close()));
   });
+});
+
+it('an event is put into a form once, for all who read it, and not at all where nobody does', () => {
+  const asked: LiveEvent[] = [];
+  const share = (event: LiveEvent) =>
+    new SharedEvent<LiveEvent>(event, (given) => {
+      asked.push(given);
+      return encodeLiveFrame(given);
+    });
+  const message = share(appended(10));
+  const json = message.frame('json');
+  expect(message.frame('json')).toBe(json);
+  expect(asked).toEqual([]);
+  const compact = message.frame('compact');
+  expect(message.frame('compact')).toBe(compact);
+  expect(compact).not.toBe(json);
+  expect(asked).toHaveLength(1);
+  const other = share({ type: 'live.opened', now: 1 });
+  expect(other.frame('compact')).toBe(other.frame('json'));
 });
 
 /** The TCP stream below a tRPC client. */
