@@ -14,7 +14,12 @@ export {
   type LogDevice,
 } from './account-log.ts';
 export { decodeLogEntry, type LogEntry } from './log-entry.ts';
-export { parseBackupEntry, verifyBackupManifest, type BackupManifest } from './backup.ts';
+export {
+  parseBackupEntry,
+  parseBackupManifest,
+  verifyBackupManifest,
+  type BackupManifest,
+} from './backup.ts';
 export {
   appendLeaves,
   decodeFrontier,

@@ -1,7 +1,7 @@
 // Every procedure there is. Clients import its type only.
 import { accountRouter } from './domains/auth/account.router.ts';
 import { authRouter, vaultRouter } from './domains/auth/auth.router.ts';
-import { backupRouter } from './domains/backup/backup.router.ts';
+import { accountLogRouter, backupRouter } from './domains/backup/backup.router.ts';
 import { factorsRouter, passkeysRouter } from './domains/auth/factors.router.ts';
 import { channelsRouter, dmsRouter, groupsRouter } from './domains/channels/channels.router.ts';
 import { communitiesRouter } from './domains/communities/communities.router.ts';
@@ -16,7 +16,7 @@ import { cursorsRouter, messagesRouter } from './domains/messages/messages.route
 import { rolesRouter } from './domains/roles/roles.router.ts';
 import { sessionsRouter } from './domains/sessions/sessions.router.ts';
 import { usersRouter } from './domains/users/users.router.ts';
-import { router } from './trpc.ts';
+import { mergeRouters, router } from './trpc.ts';
 
 export const appRouter = router({
   account: accountRouter,
@@ -25,7 +25,7 @@ export const appRouter = router({
   channels: channelsRouter,
   cursors: cursorsRouter,
   communities: communitiesRouter,
-  devices: devicesRouter,
+  devices: mergeRouters(accountLogRouter, devicesRouter),
   dms: dmsRouter,
   factors: factorsRouter,
   groups: groupsRouter,

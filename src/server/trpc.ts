@@ -39,6 +39,7 @@ const t = initTRPC
   });
 
 export const router = t.router;
+export const mergeRouters = t.mergeRouters;
 export const createCaller = t.createCallerFactory;
 
 /** Services throw AppError; tRPC must know its status. The cause stays the AppError. */

@@ -7,7 +7,7 @@ const versionSchema = z.int().check(z.gte(1), z.lte(0x7fffffff));
 const entriesSchema = z
   .array(base64UrlBytes(60, limits.backupEntryBytes))
   .check(z.minLength(1), z.maxLength(limits.backupAppendEntries));
-const manifestSchema = base64UrlBytes(150, limits.backupManifestBytes);
+export const manifestSchema = base64UrlBytes(150, limits.backupManifestBytes);
 const positionSchema = z.int().check(z.gte(0), z.lte(limits.backupEntries));
 
 /** What the server holds. */

@@ -1,6 +1,7 @@
 // Account logs, attached devices, prekeys.
 import * as z from 'zod/mini';
 import { deviceLabelSchema, logEntrySchema } from './auth.ts';
+import { manifestSchema } from './backup.ts';
 import { base64UrlBytes, base64UrlFixed } from './encoding.ts';
 import {
   accountIdSchema,
@@ -19,8 +20,25 @@ export interface AttachChallenge {
 /** Signature of the device signing key over {sessionId, challenge} (protocol P9). */
 export const attachInput = z.object({ deviceId: deviceIdSchema, signature: base64UrlFixed(64) });
 
-/** Append one entry to the own account log. `label` names the device an addDevice adds. */
-export const appendLogInput = z.object({ entry: logEntrySchema, label: z.optional(deviceLabelSchema) });
+/**
+ * What comes with the removal of a device: the remover's own manifest over exactly the backup there is, or that it cannot
+ * vouch for that because it has not verified it.
+ */
+const vouchingSchema = z.union([
+  z.strictObject({ manifest: manifestSchema }),
+  z.strictObject({ isUnread: z.literal(true) }),
+]);
+export type Vouching = z.infer<typeof vouchingSchema>;
+
+/**
+ * Append one entry to the own account log. `label` names the device an addDevice adds; `backup` belongs to the removal of
+ * another device, and may be left out where the backup's newest manifest is not by that device.
+ */
+export const appendLogInput = z.object({
+  entry: logEntrySchema,
+  label: z.optional(deviceLabelSchema),
+  backup: z.optional(vouchingSchema),
+});
 
 /** What one calls a device of one's own; the server can read it. */
 export const renameDeviceInput = z.object({ deviceId: deviceIdSchema, label: deviceLabelSchema });

@@ -218,7 +218,17 @@ const keys: Record<string, Row> = {
     input: ({ ada }) => ({ entry: toBase64Url(makeSecondDevice(ada).entry), label: 'Mine now' }),
     foreign: 'bad_proof',
     unknown: 'bad_proof',
-    refused: () => [{ entry: bytes(1025) }, { entry: bytes(63) }],
+    refused: ({ ada }) => {
+      const { manifest } = backupAppend(ada, { count: 0, entries: 1 });
+      const entry = toBase64Url(makeSecondDevice(ada).entry);
+      const backups = [{ manifest: bytes(149) }, { manifest: bytes(513) }, { manifest, isUnread: true }];
+      const others = [{}, { isUnread: false }, manifest];
+      return [
+        { entry: bytes(1025) },
+        { entry: bytes(63) },
+        ...[...backups, ...others].map((backup) => ({ entry, backup })),
+      ];
+    },
   },
   'devices.logs': {
     input: ({ ada }) => ({ accounts: [{ accountId: ada.accountId, fromSeq: 0 }] }),

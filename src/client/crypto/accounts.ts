@@ -22,7 +22,7 @@ import {
 } from '#crypto/index.ts';
 import type { KdfParams } from '#shared/auth.ts';
 import type { AccountId, DeviceId, SessionId } from '#shared/ids.ts';
-import { codeOf, type EngineCore } from './engine-core.ts';
+import { codeOf, signerOf, type EngineCore } from './engine-core.ts';
 import { addDevice, found, type AddedDevice } from './founding.ts';
 import type { CryptoApi, PreparedAccount, PreparedReset } from './protocol.ts';
 import { keys, type PeerRecord, type SelfRecord } from './records.ts';
@@ -218,11 +218,12 @@ export class Accounts implements AccountCalls {
   }
 
   revokeOwnDevice(): Promise<string> {
-    return this.#core.run(async (_unit, { self, log }) => {
-      const { deviceId, signing } = self.secrets;
+    return this.#core.run(async (_unit, own) => {
+      const { log } = own;
+      const signer = signerOf(own);
+      const { deviceId } = signer;
       if (findDevice(log, deviceId)?.revokedAtSeq !== null)
         throw new CryptoError('revoked', 'device is revoked');
-      const signer = { kind: 'device', deviceId, secretKey: signing.secretKey } as const;
       return toBase64Url(createRevokeDevice(log, { deviceId, reason: 'logged_out' }, signer));
     });
   }

@@ -1,7 +1,7 @@
 // When the own account's log names the backup next (docs/protocol.md, Backup): every peer reads every entry, so heads
 // become rarer the longer the log is, but a change of devices is always followed by one.
 import { backupHeadHash, createBackupHead, merkleRoot, toBase64Url } from '#crypto/index.ts';
-import type { Own } from './engine-core.ts';
+import { signerOf, type Own } from './engine-core.ts';
 import {
   BACKUP_HEAD_LAST_SEQ,
   BACKUP_HEAD_MAX_MS,
@@ -15,9 +15,10 @@ import type { UnitOfWork } from './unit-of-work.ts';
 /** The log entry that names the backup as it is now, base64url; null where none is due. */
 export function nextHead(
   unit: UnitOfWork,
-  { self, log }: Own,
+  own: Own,
   { record, now }: { record: BackupRecord; now: number },
 ): string | null {
+  const { log } = own;
   const logged = log.backupHead;
   if (logged && logged.seq !== record.head?.seq) {
     unit.put(keys.backup, { ...record, head: { seq: logged.seq, at: now } } satisfies BackupRecord);
@@ -26,9 +27,7 @@ export function nextHead(
   if (!isDue(log, record, now - since)) return null;
   const { version, count, hashes } = record;
   const hash = backupHeadHash({ aid: log.aid, version, count, root: merkleRoot({ count, hashes }) });
-  const { deviceId, signing } = self.secrets;
-  const signer = { kind: 'device', deviceId, secretKey: signing.secretKey } as const;
-  return toBase64Url(createBackupHead(log, { version, count, hash }, signer));
+  return toBase64Url(createBackupHead(log, { version, count, hash }, signerOf(own)));
 }
 
 function isDue(log: Own['log'], record: BackupRecord, age: number): boolean {

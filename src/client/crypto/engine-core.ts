@@ -98,6 +98,12 @@ export function certifiedAt(own: Own): number {
   return findDevice(own.log, own.device.deviceId)?.cert.createdAt ?? own.self.createdAt;
 }
 
+/** This device, as it signs entries of its account's log. */
+export const signerOf = ({ self }: Own) => {
+  const { deviceId, signing } = self.secrets;
+  return { kind: 'device', deviceId, secretKey: signing.secretKey } as const;
+};
+
 export const deviceIdOf = (bytes: Uint8Array): DeviceId => bytesToUuid(bytes) as DeviceId;
 
 /** Server seqs, iters and times come as numbers; a CryptoError's code is what the page may know of a failure. */

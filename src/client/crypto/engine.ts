@@ -17,6 +17,7 @@ import type { CryptoApi, Draft } from './protocol.ts';
 import { Receiving } from './receiving.ts';
 import { keys } from './records.ts';
 import { Repairs } from './repairs.ts';
+import { Removing } from './removing.ts';
 import { Rotating } from './rotating.ts';
 import { Sending } from './sending.ts';
 import { VaultDoors } from './vault-doors.ts';
@@ -100,8 +101,8 @@ function entryCalls(core: EngineCore) {
       'linkMeet',
       'linkReview',
       'linkApprove',
-      'revokeDevice',
     ),
+    ...bind(new Removing(core), 'revokeDevice'),
   };
 }
 

@@ -1,9 +1,16 @@
 // The part of the crypto worker's interface that links a device (protocol 3.3). One exchange at a time on either side,
 // in memory only. The code is for the other device's eyes, the claim for the server, once; keys never come out.
+import type { Vouching } from '#shared/devices.ts';
 import type { AccountId } from '#shared/ids.ts';
 
 /** Two numbers below 64: the pictures both screens must show. */
 export type LinkEcho = readonly [number, number];
+
+/** A removal as the server takes it: both or neither. */
+export interface Removal {
+  readonly entry: string;
+  readonly backup?: Vouching;
+}
 
 export interface LinkCalls {
   // ---- On the new device
@@ -34,6 +41,10 @@ export interface LinkCalls {
     readonly claimHash: string;
     readonly grant: string;
   }>;
-  /** The log entry with which this device takes another one of the account off its log. */
-  revokeDevice(input: { deviceId: string }): Promise<string>;
+  /**
+   * The log entry with which this device takes another one of the account off its log, and what it has to say about the
+   * backup then: its own manifest over what it verified, that it has not verified all of it, or nothing where nothing is
+   * backed up. Throws `revoked` (it is off already), `unknown_device`.
+   */
+  revokeDevice(input: { deviceId: string; now: number }): Promise<Removal>;
 }

@@ -5,7 +5,6 @@ import {
   checkGrantedLog,
   createAddDevice,
   createLinkOffer,
-  createRevokeDevice,
   CryptoError,
   decodeLinkCode,
   encodeLinkCode,
@@ -23,7 +22,6 @@ import {
   takeMeeting,
   takeRequest,
   toBase64Url,
-  uuidToBytes,
   type DeviceCert,
   type DeviceSecrets,
   type LinkChannel,
@@ -33,7 +31,7 @@ import {
 } from '#crypto/index.ts';
 import type { AccountId } from '#shared/ids.ts';
 import type { Accounts } from './accounts.ts';
-import { deviceIdOf, type EngineCore, type Own } from './engine-core.ts';
+import { deviceIdOf, signerOf, type EngineCore } from './engine-core.ts';
 import type { LinkCalls, LinkEcho } from './link-calls.ts';
 import { keys, type PeerRecord } from './records.ts';
 
@@ -61,12 +59,7 @@ function reached<T>(step: T | null | undefined): T {
   return step;
 }
 
-const signerOf = ({ self }: Own) => {
-  const { deviceId, signing } = self.secrets;
-  return { kind: 'device', deviceId, secretKey: signing.secretKey } as const;
-};
-
-export class Linking implements LinkCalls {
+export class Linking implements Omit<LinkCalls, 'revokeDevice'> {
   readonly #core: EngineCore;
   readonly #accounts: Accounts;
   #offer: LinkOffer | null = null;
@@ -165,13 +158,6 @@ export class Linking implements LinkCalls {
         claimHash: toBase64Url(linkClaimHash(channel.claim)),
         grant: toBase64Url(grantLink(channel, grant, this.#core.rng)),
       };
-    });
-  }
-
-  revokeDevice({ deviceId }: { deviceId: string }): Promise<string> {
-    return this.#core.run(async (_unit, own) => {
-      const target = { deviceId: uuidToBytes(deviceId), reason: 'removed' } as const;
-      return toBase64Url(createRevokeDevice(own.log, target, signerOf(own)));
     });
   }
 }

@@ -17,7 +17,7 @@ import type { VaultCalls } from './vault-calls.ts';
 export type { BackupRefusal, BackupRotation, BackupStep, BackupView } from './backup-protocol.ts';
 export type { PolicyChange } from './history-calls.ts';
 export type { LeaseClaim } from './lease-calls.ts';
-export type { LinkEcho } from './link-calls.ts';
+export type { LinkEcho, Removal } from './link-calls.ts';
 export type { MadePassword, MadeRecovery } from './vault-calls.ts';
 export type {
   CodeVerdict,

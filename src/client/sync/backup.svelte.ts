@@ -29,6 +29,10 @@ export interface RotationProof {
 const GATHER_MS = 1500;
 /** Conflicts with other devices in one go before it is left to the next. */
 const ROUNDS = 6;
+/** How long the tab that leads may take before the others go on without it. */
+const LEADER_MS = 10_000;
+/** What tabs tell each other: a rotation was made, or somebody needs the backup verified; then that the leading tab looked. */
+type TabWord = 'rotated' | 'wanted' | 'looked';
 /** A device that no session could be opened with is tried again after this. */
 const OPEN_AGAIN_MS = 10 * 60_000;
 
@@ -41,11 +45,13 @@ export class Backup {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isPutOff = $state(false);
   readonly #opened = new Map<DeviceId, number>();
+  /** Calls that wait for the leading tab. */
+  readonly #waiting: (() => void)[] = [];
   readonly #tabs = new BroadcastChannel('chatalot-backup');
 
   constructor(options: BackupOptions) {
     this.#options = options;
-    this.#tabs.addEventListener('message', () => void this.catchUp());
+    this.#tabs.addEventListener('message', ({ data }: MessageEvent<TabWord>) => void this.#heard(data));
   }
 
   /** A device was removed that still has the key, and nobody said "later" since the start. */
@@ -72,6 +78,19 @@ export class Backup {
   catchUp(): Promise<void> {
     this.#isCurrent = false;
     return this.run();
+  }
+
+  /** The same from whichever tab: where this one does not lead, the one that does is asked, and waited for a while. */
+  catchUpAnywhere(): Promise<void> {
+    if (this.#options.isLeading()) return this.catchUp();
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#done(), LEADER_MS);
+      this.#waiting.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+      this.#tell('wanted');
+    });
   }
 
   /** Something may have been queued: it goes out with what comes within a moment. */
@@ -102,7 +121,22 @@ export class Backup {
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
+    this.#done();
     this.#tabs.close();
+  }
+
+  async #heard(word: TabWord): Promise<void> {
+    if (word === 'looked') return this.#done();
+    await this.catchUp();
+    if (word === 'wanted' && this.#options.isLeading()) this.#tell('looked');
+  }
+
+  #tell(word: TabWord): void {
+    if (!this.#isClosed) this.#tabs.postMessage(word);
+  }
+
+  #done(): void {
+    for (const go of this.#waiting.splice(0)) go();
   }
 
   async #rotate(proof: RotationProof): Promise<void> {
@@ -119,7 +153,7 @@ export class Backup {
     } finally {
       await this.#level().catch(() => undefined);
       await this.look();
-      if (!isLeading() && !this.#isClosed) this.#tabs.postMessage('rotated');
+      if (!isLeading()) this.#tell('rotated');
     }
   }
 

@@ -87,7 +87,7 @@ const said = (...words: string[]): string[][] => {
 
 /** Takes a device off the account; these hear of it. */
 async function remove(device: Person, heard: Person[]): Promise<void> {
-  const entry = await ada.engine.revokeDevice({ deviceId: device.deviceId });
+  const { entry } = await ada.engine.revokeDevice({ deviceId: device.deviceId, now: server.now });
   server.logs.get(ada.accountId)!.push(entry);
   await ownLog(...heard);
 }

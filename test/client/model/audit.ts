@@ -112,10 +112,7 @@ async function whyNot(
   return `${device.name} cannot read ${event.channelId.slice(-4)}: ${why} ${JSON.stringify({ ...facts, ...given })}`;
 }
 
-/**
- * Whose backup is refused. For a moment that may be: of a removed device's last entries nobody says that they belong there
- * until a device that is left has signed them.
- */
+/** Whose backup is refused. That it is refused for a moment only is no better: `World` judges each refusal as it happens. */
 async function refused(world: World): Promise<string[]> {
   const wrong: string[] = [];
   for (const { name, tab } of world.alive)

@@ -1,21 +1,27 @@
 // The server's rules in memory, for the model-based test (A96): logs, audiences, prekeys, mailboxes, backups and channel
 // logs, with the verdicts of src/server/domains. It sees what a server sees: ciphertext and public keys.
 import {
+  appendLeaves,
   bytesToUuid,
+  EMPTY_FRONTIER,
   equalBytes,
   extendAccountLog,
+  findDevice,
   fromBase64Url,
+  merkleLeaf,
+  merkleRoot,
   openAccountLog,
   parseBackupManifest,
   parseEnvelopeHeader,
   toBase64Url,
+  uuidToBytes,
   type AccountLogState,
 } from '#crypto/index.ts';
-import { decodeLogEntry } from '#crypto/verify.ts';
+import { decodeLogEntry, verifyBackupManifest, type LogEntry } from '#crypto/verify.ts';
 import type { KdfParams } from '#shared/auth.ts';
 import type { BackupPage, BackupStatus } from '#shared/backup.ts';
 import type { ChannelKind, ChannelReaders, HistoryPolicy } from '#shared/channels.ts';
-import type { AccountLog, ClaimResult, PrekeyStatus } from '#shared/devices.ts';
+import type { AccountLog, ClaimResult, PrekeyStatus, Vouching } from '#shared/devices.ts';
 import { AppError, notFound } from '#shared/errors.ts';
 import type { LiveEvent } from '#shared/events.ts';
 import type { AccountId, ChannelId, DeviceId, DeviceRef } from '#shared/ids.ts';
@@ -80,6 +86,7 @@ export class ModelServer {
   readonly #now: () => number;
   readonly #publish: (deviceId: DeviceId, event: LiveEvent) => void;
   readonly #onStored: (stored: { event: ChannelEvent; readers: ReadonlySet<AccountId> }) => void;
+  readonly #onRevoked: (deviceId: DeviceId) => void;
   #mailSeq = 0;
 
   constructor(options: {
@@ -87,10 +94,12 @@ export class ModelServer {
     /** What a device's socket hears, if it has one. */
     publish: (deviceId: DeviceId, event: LiveEvent) => void;
     onStored: (stored: { event: ChannelEvent; readers: ReadonlySet<AccountId> }) => void;
+    onRevoked: (deviceId: DeviceId) => void;
   }) {
     this.#now = options.now;
     this.#publish = options.publish;
     this.#onStored = options.onStored;
+    this.#onRevoked = options.onRevoked;
   }
 
   register(accountId: AccountId, made: { log: readonly string[]; vault: string; kdf: KdfParams }): void {
@@ -155,23 +164,29 @@ export class ModelServer {
 
   // ---- Devices
 
-  appendLog({ accountId }: { accountId: AccountId }, { entry: text }: { entry: string }): void {
+  appendLog(
+    { accountId, deviceId: by }: Pick<Sender, 'accountId'> & Partial<Sender>,
+    { entry: text, backup: vouching }: { entry: string; backup?: Vouching },
+  ): void {
     const account = this.account(accountId);
     if (account.log.includes(text)) return;
     const entry = decodeLogEntry(fromBase64Url(text));
     const known = account.state;
     if (entry.seq !== known.headSeq + 1) throw new AppError({ code: 'conflict', what: 'account_log' });
     const state = extendAccountLog(known, [fromBase64Url(text)]);
-    account.log.push(text);
-    account.state = state;
-    const { op } = entry.body;
-    if (op !== 'addDevice' && op !== 'revokeDevice') return;
-    if (entry.body.op === 'revokeDevice') {
-      const deviceId = bytesToUuid(entry.body.deviceId) as DeviceId;
+    const { body } = entry;
+    if (body.op === 'revokeDevice') {
+      account.backup.manifest = vouched({ ...account, state, by }, body, vouching);
+      const deviceId = bytesToUuid(body.deviceId) as DeviceId;
       const row = account.devices.get(deviceId);
       if (row) row.isRevoked = true;
       this.mail.delete(deviceId);
+      this.#onRevoked(deviceId);
     }
+    account.log.push(text);
+    account.state = state;
+    const { op } = body;
+    if (op !== 'addDevice' && op !== 'revokeDevice') return;
     const added = Object.values(state.devices).find((device) => device.addedAtSeq === entry.seq);
     if (op === 'addDevice' && added) {
       const deviceId = bytesToUuid(added.cert.deviceId) as DeviceId;
@@ -382,8 +397,7 @@ export class ModelServer {
   ): { count: number } {
     const { backup, state } = this.account(accountId);
     const isSame = backup.version === 0 || backup.version === input.version;
-    if (backup.entries.length !== input.expectedCount || !isSame)
-      throw new AppError({ code: 'conflict', what: 'backup' });
+    if (backup.entries.length !== input.expectedCount || !isSame) throw conflict();
     const { aid, count } = parseBackupManifest(fromBase64Url(input.manifest));
     const isOwn = equalBytes(aid, state.aid);
     if (!isOwn || count !== input.expectedCount + input.entries.length)
@@ -393,6 +407,40 @@ export class ModelServer {
     backup.manifest = input.manifest;
     return { count };
   }
+}
+
+const conflict = (): AppError => new AppError({ code: 'conflict', what: 'backup' });
+
+/** The manifest there is after a removal. */
+function vouched(
+  { backup, state, by }: Pick<Account, 'backup' | 'state'> & { by: DeviceId | undefined },
+  { deviceId, reason }: Extract<LogEntry['body'], { op: 'revokeDevice' }>,
+  vouching: Vouching | undefined,
+): string | null {
+  const { manifest: known, entries, version } = backup;
+  if (!vouching || !('manifest' in vouching)) {
+    const isTaken = reason === 'removed' || reason === 'lost';
+    const isDue =
+      isTaken && known !== null && equalBytes(parseBackupManifest(fromBase64Url(known)).deviceId, deviceId);
+    if (!vouching && isDue) throw conflict();
+    return known;
+  }
+  const signer = by && findDevice(state, uuidToBytes(by));
+  if (!signer || signer.revokedAtSeq !== null) throw notFound();
+  const { signingPub, deviceId: own } = signer.cert;
+  const made = verifyBackupManifest(fromBase64Url(vouching.manifest), {
+    aid: state.aid,
+    deviceId: own,
+    signingPub,
+  });
+  if (made.version < version || made.count < entries.length) throw conflict();
+  const tree = appendLeaves(
+    EMPTY_FRONTIER,
+    entries.map((entry) => merkleLeaf(fromBase64Url(entry))),
+  );
+  if (made.count !== tree.count || !equalBytes(made.root, merkleRoot(tree)))
+    throw new AppError({ code: 'bad_proof', what: 'backup_manifest' });
+  return vouching.manifest;
 }
 
 const ackOf = (event: ChannelEvent, channel: Channel): SendAck => ({

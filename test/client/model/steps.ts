@@ -1,6 +1,7 @@
 // What may happen in the model (A96), one step each.
 import { vi } from 'vitest';
 import { MemoryStore } from '#crypto/memory-store.ts';
+import { removeDevice } from '#client/sync/removal.ts';
 import type { DeviceId } from '#shared/ids.ts';
 import { Dice } from './dice.ts';
 import { Tab } from './tab.ts';
@@ -94,17 +95,16 @@ const certified = (person: Person): Device[] =>
 
 /** Takes a device off the account as the settings do. */
 export async function revoke(world: World, by: Device, target: Device): Promise<void> {
-  const { accountId, deviceId } = target;
-  const { crypto, backup, keys } = by.tab;
-  const isOwn = by === target;
-  if (target.isAlive && !isOwn) await end(world, target);
-  if (!isOwn) await backup.catchUp();
-  await keys.refreshOwnLog();
-  const entry = isOwn ? await crypto.revokeOwnDevice() : await crypto.revokeDevice({ deviceId });
-  if (isOwn) await end(world, target);
-  target.revokedAt = world.ledger.revoked();
-  world.server.appendLog({ accountId }, { entry });
-  if (!isOwn) await backup.run();
+  if (by !== target) {
+    if (target.isAlive) await end(world, target);
+    // Nothing else is needed of the remover: it may be gone from here on.
+    await removeDevice({ ...by.tab, now: () => world.now }, target.deviceId);
+    return;
+  }
+  await by.tab.keys.refreshOwnLog();
+  const entry = await by.tab.crypto.revokeOwnDevice();
+  await end(world, target);
+  world.server.appendLog(target, { entry });
 }
 
 /** Steps that need a device to do something whole: it is there, with a line that holds. */
@@ -200,7 +200,13 @@ const acts = {
     const isLast = devices.filter((device) => device.isAlive && device !== target).length === 0;
     if (target === undefined || isLast) return 'nothing is revoked';
     await whole(world, by, () => revoke(world, by, target));
-    return `${by.name} revokes ${target.name}`;
+    const isOff = target.revokedAt !== Infinity;
+    if (by === target || !isOff || !dice.chance(0.5)) return `${by.name} revokes ${target.name}`;
+    // What the account has now must be enough for somebody who has only the password.
+    by.tab.die();
+    const next = await addByPassword(world, person);
+    connect(next);
+    return `${by.name} revokes ${target.name} and is closed, ${next.name} logs in`;
   },
   async wipe(world, dice) {
     const device = someone(world, dice);

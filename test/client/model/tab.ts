@@ -100,7 +100,7 @@ export class Tab {
   readonly wanting = new Set<ChannelId>();
   readonly #place: Place;
   readonly #logs = new Map<ChannelId, ChannelLog>();
-  readonly #api: ReturnType<typeof apiOver>;
+  readonly api: ReturnType<typeof apiOver>;
   #isDead = false;
 
   constructor(place: Place, of: { who: Sender; disk: MemoryStore; line: Line; rng: Rng }) {
@@ -111,7 +111,7 @@ export class Tab {
     this.crypto = this.#acrossTheWorker(engine);
     this.known = new Known(of.who);
     const api = apiOver(server, of.who, { line: of.line, isDead: () => this.isDead });
-    this.#api = api;
+    this.api = api;
     const { crypto, known: structure } = this;
     const ignore = (): void => undefined;
     this.keys = new Keys({
@@ -195,7 +195,7 @@ export class Tab {
     const { known, keys } = this;
     return {
       channelId,
-      api: () => this.#api,
+      api: () => this.api,
       crypto: this.crypto,
       now: this.#place.now,
       conversation: () => ({

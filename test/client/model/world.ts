@@ -1,18 +1,21 @@
 // Three people with up to three devices each, two channels, their direct conversations, and everything that happens to
 // them in the model-based test (A96). A step is data; the same steps under the same seed are the same run.
 import { setImmediate } from 'node:timers';
+import { isDeepStrictEqual } from 'node:util';
 import { vi } from 'vitest';
-import type { CryptoApi, Draft } from '#client/crypto/protocol.ts';
+import type { BackupStep, CryptoApi, Draft } from '#client/crypto/protocol.ts';
+import { keys, type PeerRecord } from '#client/crypto/records.ts';
 import { bytesToUuid, timeOrderedId, utf8 } from '#crypto/index.ts';
 import { MemoryStore } from '#crypto/memory-store.ts';
 import { seededRng } from '#crypto/seeded-rng.ts';
+import type { BackupStatus } from '#shared/backup.ts';
 import type { LiveEvent } from '#shared/events.ts';
 import type { AccountId, ChannelId, DeviceId, EventId } from '#shared/ids.ts';
 import { Dice } from './dice.ts';
 import { Ledger, type Watched } from './ledger.ts';
 import type { Line } from './line.ts';
 import { nodeBackend } from './node-backend.ts';
-import { ModelServer, type Channel } from './server.ts';
+import { ModelServer, type Channel, type Sender } from './server.ts';
 import { Tab, type Place } from './tab.ts';
 
 export const MAX_DEVICES = 3;
@@ -77,6 +80,10 @@ export class World {
       now: () => this.now,
       publish: (deviceId, event) => this.#tell(deviceId, event),
       onStored: ({ event }) => this.ledger.took(event, this.server.channels.get(event.channelId)!),
+      onRevoked: (deviceId) => {
+        const device = this.devices.find((known) => known.deviceId === deviceId);
+        if (device) device.revokedAt = this.ledger.revoked();
+      },
     });
   }
 
@@ -146,6 +153,8 @@ export class World {
         if (method === 'encrypt') ledger.encrypted(who, input as never, value as never);
         else if (method === 'distribute') ledger.distributed(who, input as never, value as never);
         else this.#listenForAlarms(method, value);
+        if (method === 'compareBackup' || method === 'takeBackup')
+          void this.#judgeRefusal(who, { input, step: value as BackupStep });
       },
     };
   }
@@ -154,6 +163,23 @@ export class World {
     const alarms =
       method === 'ingestLogs' || method === 'receivePackets' ? (value as { alarms: unknown }).alarms : [];
     if ((alarms as unknown[]).length > 0) this.faults.push(`false alarm: ${JSON.stringify(alarms)}`);
+  }
+
+  /**
+   * A backup is refused never, not for a moment: this server hands out what it was given. Excused is only who judged it by a
+   * log, or by a state of the list, that was not the newest any more; it asks for both and judges again.
+   */
+  async #judgeRefusal(who: Sender, { input, step }: { input: unknown; step: BackupStep }): Promise<void> {
+    if (step.state !== 'refused') return;
+    const { status: shown } = input as { status?: BackupStatus };
+    const { headSeq } = this.server.account(who.accountId).state;
+    if (shown && !isDeepStrictEqual(shown, this.server.backupStatus(who))) return;
+    const device = this.devices.find(({ deviceId }) => deviceId === who.deviceId);
+    if (!device?.isAlive) return;
+    const path = `${who.accountId}/${keys.peer(who.accountId)}`;
+    const known = (await device.disk.list(path)).get(path)?.value as PeerRecord;
+    if (known.log.headSeq < headSeq) return;
+    this.faults.push(`${device.name} refuses the backup: ${JSON.stringify(step.refusal)}`);
   }
 
   async #register(name: string): Promise<void> {

@@ -175,7 +175,7 @@ describe('backup', () => {
       { deviceId, reason: 'lost' },
       { kind: 'root', secretKey: ada.root.secretKey },
     );
-    await ada.api.devices.append({ entry: toBase64Url(revoke) });
+    await ada.api.devices.append({ entry: toBase64Url(revoke), backup: { isUnread: true } });
     const next = backupAppend(ada, { count: 1, before: bytesOf(first), entries: 1 });
     expect(await refusal(ada.api.backup.append(next))).toEqual({ code: 'not_found' });
   });

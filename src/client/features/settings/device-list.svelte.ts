@@ -1,8 +1,8 @@
 // One's own devices as the account log certifies them, with the names and hours the server keeps; taking one off it.
 import { failureOf, type CallFailure } from '#client/api/errors.ts';
-import { CryptoCallError } from '#client/crypto/crypto-client.ts';
 import type { DeviceView } from '#client/crypto/protocol.ts';
 import { deviceSummaries } from '#client/features/profile/device-names.ts';
+import { removeDevice } from '#client/sync/removal.ts';
 import type { Workspace } from '#client/sync/workspace.svelte.ts';
 import type { DeviceSummary } from '#shared/devices.ts';
 import type { DeviceId } from '#shared/ids.ts';
@@ -14,9 +14,6 @@ export interface OwnDevice extends DeviceView {
   /** What the device that certified it is called; null when that is no device any more, or none did. */
   readonly addedByLabel: string | null;
 }
-
-/** The account log may move on in between, once or twice. */
-const TRIES = 3;
 
 export class DeviceList {
   readonly #workspace: Workspace;
@@ -93,9 +90,7 @@ export class DeviceList {
     this.#failure = null;
     const { backup } = this.#workspace;
     try {
-      // What the device backed up is verified while it still counts: afterwards its word is worth nothing.
-      await backup.catchUp();
-      for (let left = TRIES; !(await this.#revoke(deviceId, --left === 0)););
+      await removeDevice(this.#workspace, deviceId);
     } catch (error) {
       this.#failure = failureOf(error);
       return false;
@@ -106,21 +101,5 @@ export class DeviceList {
     await backup.run();
     await backup.look();
     return true;
-  }
-
-  /** False when the log moved on: it was fetched, and what it says now decides. */
-  async #revoke(deviceId: DeviceId, isLast: boolean): Promise<boolean> {
-    const { crypto, api, keys } = this.#workspace;
-    try {
-      const entry = await crypto.revokeDevice({ deviceId });
-      await api.devices.append.mutate({ entry });
-      return true;
-    } catch (error) {
-      // Another device was faster.
-      if (error instanceof CryptoCallError && error.code === 'revoked') return true;
-      if (isLast || failureOf(error).code !== 'conflict') throw error;
-      await keys.refreshOwnLog();
-      return false;
-    }
   }
 }

@@ -9,6 +9,7 @@ import {
   merkleLeaf,
   merkleRoot,
   parseBackupEntry,
+  parseBackupManifest,
   uuidToBytes,
   verifyBackupManifest,
   type BackupManifest,
@@ -165,6 +166,35 @@ export async function beginNextBackup(
   const tree = withEntries(EMPTY_FRONTIER, entries);
   const manifest = decodeBytes(next.manifest);
   return store(tx, deps, { actor, growth: { known, version, from: 0, entries, tree, manifest } });
+}
+
+/**
+ * Puts this device's manifest over the very list there is in the place of the one stored, inside the caller's transaction.
+ * Throws `conflict` (the list has grown, or is of a later version), `not_found` (the device was removed), `bad_proof`.
+ */
+export async function vouchForBackup(
+  tx: Tx,
+  deps: Deps,
+  { actor, manifest: encoded }: { readonly actor: DeviceActor; readonly manifest: string },
+): Promise<void> {
+  const bytes = decodeBytes(encoded);
+  const manifest = await requireManifest(tx, actor, bytes);
+  const known = await lockBackup(tx, actor.accountId);
+  if (!known) throw new AppError({ code: 'bad_proof', what: 'backup_manifest' });
+  const { version, count } = known;
+  // Of a list as it was, not of one there never was.
+  if (manifest.version < version || (manifest.version === version && manifest.count < count))
+    throw conflict();
+  requireSame(manifest, version, decodeFrontier(count, Uint8Array.from(known.frontier)));
+  await storeBackup(tx, actor.accountId, { ...known, manifest: bytes, at: new Date(deps.clock.now()) });
+}
+
+/** Whether the newest manifest of the account's backup is by this device (16 bytes). */
+export async function isVouchedBy(tx: Tx, accountId: AccountId, deviceId: Uint8Array): Promise<boolean> {
+  const known = await lockBackup(tx, accountId);
+  if (!known) return false;
+  const manifest = parseBackupManifest(Uint8Array.from(known.manifest));
+  return Buffer.compare(manifest.deviceId, deviceId) === 0;
 }
 
 /**

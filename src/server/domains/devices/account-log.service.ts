@@ -171,7 +171,7 @@ export async function appendLog(
     readonly entry: string;
     readonly label?: string | undefined;
     /** What is stored with the entry or not at all. */
-    readonly inSame?: (tx: Tx) => Promise<void>;
+    readonly inSame?: (tx: Tx, appended: LogEntry) => Promise<void>;
   },
 ): Promise<void> {
   const { accountId } = actor;
@@ -191,7 +191,7 @@ export async function appendLog(
     if (head !== known.headSeq) throw conflict('account_log');
     await storeEntry(tx, deps, { accountId, entry, bytes, state, label: input.label ?? defaultLabel });
     await announce(tx, deps, { accountId, op: entry.body.op });
-    await input.inSame?.(tx);
+    await input.inSame?.(tx, entry);
   });
 }
 

@@ -1,6 +1,6 @@
 import { accountProcedure, deviceProcedure, router } from '#server/trpc.ts';
-import { appendLogInput, attachInput, leaseInput, logsInput, renameDeviceInput } from '#shared/devices.ts';
-import { appendLog, getLogs } from './account-log.service.ts';
+import { attachInput, leaseInput, logsInput, renameDeviceInput } from '#shared/devices.ts';
+import { getLogs } from './account-log.service.ts';
 import { attachDevice, createChallenge, renameDevice } from './devices.service.ts';
 import { takeLease } from './lease.service.ts';
 
@@ -14,10 +14,6 @@ export const devicesRouter = router({
       await attachDevice(ctx.deps, ctx.actor, input);
       ctx.bindDevice(input.deviceId);
     }),
-  append: accountProcedure('account.use', 'keys')
-    .meta({ sensitive: 'sometimes' })
-    .input(appendLogInput)
-    .mutation(({ ctx, input }) => appendLog(ctx.deps, ctx.actor, input)),
   lease: deviceProcedure('account.use', 'keys')
     .input(leaseInput)
     .mutation(({ ctx, input }) => takeLease(ctx.deps, ctx.actor, input)),
