@@ -1,7 +1,7 @@
 // Ben lost password, recovery code and every device. Whoever runs the server gives him a link; he starts over.
 import type { Page } from '@playwright/test';
 import { expectAccessible } from './support/accessible.ts';
-import { message, say } from './support/chat.ts';
+import { isSettled, message, say } from './support/chat.ts';
 import { expect, test } from './support/journey.ts';
 import { ben, fillLogin, register, retypeCode, setUpOwner } from './support/people.ts';
 
@@ -36,6 +36,7 @@ test('lost everything: a link, a new password, new keys, and the others are told
   await a.getByRole('complementary', { name: 'Members' }).getByRole('button', { name: /Ben/ }).click();
   await button(a, 'Message').click();
   await say(a, 'Before it all went', toBen);
+  await isSettled(a); // Sent to the keys that are about to be lost, not waiting for the next ones.
   await lost.setOffline(true);
 
   const code = /#(\S+)/.exec(await server.operate('user', 'reset-password', 'ben'))?.[1] ?? '';

@@ -168,12 +168,18 @@ export class Outbox {
     return true;
   }
 
+  /** The server has it in another shape: what was made of it here is given up, or nothing more of its channel could be sent. */
+  async #forget({ channelId, eventId }: Draft): Promise<void> {
+    await this.#options.crypto.abandon({ channelId, eventId });
+    await this.discard(eventId);
+  }
+
   #end(draft: Draft, ending: Ending): Promise<void> {
     switch (ending.kind) {
       case 'accepted':
         return this.#keepAccepted(draft, ending.ack);
       case 'known':
-        return this.discard(draft.eventId);
+        return this.#forget(draft);
       case 'refused':
         return this.#refused(draft, ending.failure);
     }

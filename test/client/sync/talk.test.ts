@@ -1,4 +1,5 @@
 // The sync engine of several people against a real server: what one writes the others read, whatever happens between.
+import { TRPCClientError } from '@trpc/client';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Api } from '#client/api/trpc.ts';
 import type { CryptoApi } from '#client/crypto/protocol.ts';
@@ -264,6 +265,34 @@ describe('a direct message', () => {
     await eventually(() => expect(textsIn(gus, channelId)).toEqual(['a little later']));
     expect(claims).toBe(6);
     await eventually(() => expect(outbox.of(channelId).filter((row) => row.failure !== null)).toEqual([]));
+  });
+});
+
+describe('a message the server has in another shape', () => {
+  it('counts as sent, and the next ones of the channel go out', async () => {
+    const channelId = await room();
+    const real = ada.api;
+    const conflict = TRPCClientError.from({
+      error: { message: '', code: -32603, data: { app: { code: 'conflict', what: 'eventId' } } },
+    });
+    let sends = 0;
+    const mutate = async (input: never): Promise<unknown> => {
+      sends += 1;
+      const ack = await real.messages.send.mutate(input);
+      if (sends === 1) throw conflict;
+      return ack;
+    };
+    const others = {
+      devices: real.devices,
+      channels: real.channels,
+      mailbox: real.mailbox,
+      prekeys: real.prekeys,
+    };
+    const outbox = town.withApi(ada, () => ({ ...others, messages: { send: { mutate } } }) as unknown as Api);
+    await outbox.add(draftOf(channelId, text('once')));
+    await outbox.add(draftOf(channelId, text('and on')));
+    await bothSee(channelId, ['once', 'and on']);
+    expect([sends, await ada.crypto.drafts()]).toEqual([2, []]);
   });
 });
 
