@@ -161,6 +161,7 @@ export class Outbox {
       if (step.kind === 'again') await this.#startAnew(draft);
       const next = afterRetry(patience, step);
       if (next.waitMs !== null) await wait(next.waitMs);
+      if (step.kind === 'busy' && (await this.#isOvertaken(draft))) return true;
       patience = next.patience;
     }
     if (!this.#mayGoOn) return false;
@@ -183,6 +184,12 @@ export class Outbox {
       case 'refused':
         return this.#refused(draft, ending.failure);
     }
+  }
+
+  /** What keeps it is another draft, begun here or by a tab that is gone: that one goes first, or neither ever does. */
+  async #isOvertaken({ channelId, eventId }: Draft): Promise<boolean> {
+    await this.#reload();
+    return this.of(channelId).find((row) => this.#isWaiting(row))?.eventId !== eventId;
   }
 
   /** Gives the ciphertext up and forgets who reads: the next attempt asks and encrypts anew. */

@@ -205,7 +205,7 @@ const acts = {
     // What the account has now must be enough for somebody who has only the password.
     by.tab.die();
     const next = await addByPassword(world, person);
-    await whole(world, next, () => next.tab.connected());
+    connect(next);
     return `${by.name} revokes ${target.name} and is closed, ${next.name} logs in`;
   },
   async wipe(world, dice) {

@@ -296,6 +296,22 @@ describe('a message the server has in another shape', () => {
   });
 });
 
+describe('a message that a tab began to send and did not finish', () => {
+  it('goes out before the next one of another tab, which would wait for it in vain', async () => {
+    const channelId = await room();
+    const outbox = town.withApi(ada, () => ada.api);
+    await outbox.resume();
+    const begun = draftOf(channelId, text('begun'));
+    await ada.crypto.keepDraft({ draft: begun });
+    const conversation = await ada.keys.conversation(channelId);
+    await ada.keys.prepare(conversation);
+    await ada.crypto.encrypt({ ...begun, conversation, now: ada.now() });
+    await outbox.add(draftOf(channelId, text('next')));
+    await bothSee(channelId, ['begun', 'next']);
+    await eventually(() => expect(outbox.waiting).toBe(0));
+  });
+});
+
 describe('a channel log', () => {
   /** Ben's view of a channel, fed by hand; the server behind it is real. */
   function logOf(channelId: ChannelId): ChannelLog {
