@@ -6,6 +6,7 @@ import type { Api } from '#client/api/trpc.ts';
 import type { BackupRotation, BackupStep, BackupView, CryptoApi } from '#client/crypto/protocol.ts';
 import type { BackupPage } from '#shared/backup.ts';
 import type { AccountId, DeviceId } from '#shared/ids.ts';
+import { takePages, type PageRange } from './backup-pages.ts';
 import type { Keys } from './keys.ts';
 
 export interface BackupOptions {
@@ -193,16 +194,16 @@ export class Backup {
       await this.#refreshLog();
       step = await this.#compare();
     }
-    while (step.state === 'behind') {
-      step = await crypto.takeBackup({ page: await this.#page(step) });
-      onKeys();
-    }
+    step = await takePages(step, {
+      fetch: (range) => this.#page(range),
+      take: (page) => crypto.takeBackup({ page }).finally(onKeys),
+    });
     onKeys();
     return step.state === 'current';
   }
 
   /** What the server does not have is an empty page: the engine says what is missing. */
-  async #page({ version, from, to }: { version: number; from: number; to: number }): Promise<BackupPage> {
+  async #page({ version, from, to }: PageRange): Promise<BackupPage> {
     try {
       return await this.#options.api().backup.entries.query({ version, from, to });
     } catch (error) {
