@@ -2,7 +2,7 @@
 import { CryptoError } from './errors.ts';
 
 const encoder = new TextEncoder();
-const HEX = '0123456789abcdef';
+const HEX_PAIRS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 const B64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 const B64_VALUE = new Map([...B64].map((c, i) => [c.charCodeAt(0), i] as const));
 
@@ -36,7 +36,7 @@ export function utf8(s: string): Uint8Array {
 /** Lower-case hexadecimal. */
 export function toHex(b: Uint8Array): string {
   let out = '';
-  for (const byte of b) out += HEX[byte >> 4]! + HEX[byte & 15]!;
+  for (const byte of b) out += HEX_PAIRS[byte]!;
   return out;
 }
 

@@ -45,7 +45,9 @@ export async function takeItems(
       notes[idKey(aid)] = { record, position: from + at };
     }
   }
-  for (const key of dmKeys) {
+  // A hundred thousand keys come in a restore, when nothing waits and nothing is queued.
+  const isLookedFor = waiting.size > 0 || queue.size > 0;
+  for (const key of isLookedFor ? dmKeys : []) {
     const channelId = waiting.get(idKey(key.eventId));
     if (channelId) unlocked.add(channelId);
     const name = keys.backupItem(BACKUP_DM_KEYS, key.binding);

@@ -18,6 +18,8 @@ const STORE_KEY = 'store-key';
 /** Versions come from one counter, so that none ever repeats for a key. */
 const COUNTER = 'version';
 
+const stale = (): CryptoError => new CryptoError('stale_record', 'record changed since it was read');
+
 export class IdbStore implements ProtocolStore {
   readonly #db: IDBPDatabase<Schema>;
   readonly #key: CryptoKey;
@@ -72,19 +74,32 @@ export class IdbStore implements ProtocolStore {
     const tx = this.#db.transaction(['records', 'meta'], 'readwrite', { durability: 'strict' });
     const records = tx.objectStore('records');
     const meta = tx.objectStore('meta');
-    const present = await Promise.all(batch.expect.map(({ key }) => records.get(key)));
-    const isStale = batch.expect.some(({ version }, at) => (present[at]?.version ?? 0) !== version);
+    // Adding says whether it was there: of thousands of new records, as a restore writes them, none is looked up first.
+    const written = new Set(batch.put.map(({ key }) => key));
+    const added = new Set(
+      batch.expect.flatMap(({ key, version }) => (version || !written.has(key) ? [] : [key])),
+    );
+    const known = batch.expect.filter(({ key }) => !added.has(key));
+    const present = await Promise.all(known.map(({ key }) => records.get(key)));
+    const isStale = known.some(({ version }, at) => (present[at]?.version ?? 0) !== version);
     if (isStale) {
       tx.abort();
       await tx.done.catch(() => undefined);
-      throw new CryptoError('stale_record', 'record changed since it was read');
+      throw stale();
     }
     const counter = await meta.get(COUNTER);
     const version = (typeof counter === 'number' ? counter : 0) + 1;
     const writes: Promise<unknown>[] = [meta.put(version, COUNTER)];
-    for (const [key, bytes] of sealed) writes.push(records.put({ version, sealed: bytes }, key));
+    for (const [key, sealedBytes] of sealed) {
+      const row = { version, sealed: sealedBytes };
+      writes.push(added.has(key) ? records.add(row, key) : records.put(row, key));
+    }
     for (const key of batch.remove) writes.push(records.delete(key));
-    await Promise.all([...writes, tx.done]);
+    const failures = (await Promise.allSettled([...writes, tx.done])).flatMap((one) =>
+      one.status === 'rejected' ? [one.reason as unknown] : [],
+    );
+    if (failures.length === 0) return;
+    throw failures.some((cause) => (cause as Error).name === 'ConstraintError') ? stale() : failures[0];
   }
 
   close(): void {

@@ -97,7 +97,7 @@ export async function chainFromArchive(
 }
 
 /** The first 28 bits of the id's time: a bucket is 2^20 ms long. */
-const bucketOf = (eventId: Uint8Array): string => keys.dmArchive(idKey(eventId).slice(0, 7));
+const bucketOf = (eventId: Uint8Array): string => keys.dmArchive(idKey(eventId.subarray(0, 4)).slice(0, 7));
 
 function readBucket(chunks: readonly Uint8Array[] | undefined): DmKeyArchive[] {
   return (chunks ?? []).flatMap(decodeDmKeys);
@@ -123,7 +123,7 @@ export async function keepDmKeys(unit: UnitOfWork, archived: readonly DmKeyArchi
   for (const [bucket, added] of byBucket) {
     const known = readBucket(await unit.get<readonly Uint8Array[]>(bucket));
     const names = new Set(known.map((key) => idKey(key.binding)));
-    const fresh = added.filter((key) => !names.has(idKey(key.binding)));
+    const fresh = names.size === 0 ? added : added.filter((key) => !names.has(idKey(key.binding)));
     if (fresh.length === 0) continue;
     unit.put(bucket, writeBucket([...known, ...fresh].slice(0, MAX_KEYS_PER_BUCKET)));
   }

@@ -79,8 +79,10 @@ describe.each(Object.keys(stores))('a store %s', (kind) => {
     const seen = new Set<number>();
     for (let round = 0; round < 4; round++) {
       await store.commit({ ...put('a', round), expect: [{ key: 'a', version: 0 }] });
-      const again = { ...put('a', 'again'), expect: [{ key: 'a', version: 0 }] };
+      const both = ['b', 'a'].map((key) => ({ key, value: 'again' }));
+      const again = { put: both, expect: both.map(({ key }) => ({ key, version: 0 })), remove: [] };
       await expect(store.commit(again)).rejects.toMatchObject({ code: 'stale_record' });
+      expect(await versionOf(store, 'b')).toBe(0);
       seen.add(await versionOf(store, 'a'));
       await store.commit({ expect: [], put: [], remove: ['a'] });
       expect(await versionOf(store, 'a')).toBe(0);
