@@ -11,9 +11,9 @@ export interface PageRange {
 
 interface Pages {
   /** As many of the last entries of a range as one answer holds. */
-  fetch(range: PageRange): Promise<BackupPage>;
+  readonly fetch: (range: PageRange) => Promise<BackupPage>;
   /** Hands a page to the engine, which says what is next. */
-  take(page: BackupPage): Promise<BackupStep>;
+  readonly take: (page: BackupPage) => Promise<BackupStep>;
 }
 
 const isSame = (a: PageRange, b: PageRange): boolean =>
