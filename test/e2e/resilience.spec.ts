@@ -1,5 +1,5 @@
 // It still works after a crash, offline, in a second tab and on a second device: nothing lost, nothing doubled.
-import { act, field, log, message, say, sees } from './support/chat.ts';
+import { act, field, isSettled, log, message, say, sees } from './support/chat.ts';
 import { expect, test } from './support/journey.ts';
 import { ada, fillLogin, register, setUpOwner } from './support/people.ts';
 
@@ -87,6 +87,7 @@ test('a second browser with the password alone reads the whole history, with edi
   await direct.fill('just between us');
   await direct.press('Enter');
   await sees(one.page, 'just between us');
+  await isSettled(one.page);
   const directUrl = one.page.url();
   await one.page.goto(`${server.url}/settings/devices`);
   await expect(one.page.getByText('All keys backed up')).toBeVisible({ timeout: 30_000 });
