@@ -8,7 +8,7 @@ import type { SendAck } from '#shared/messages.ts';
 /** Nothing more is to be done about the draft: the next one of the conversation may go. */
 export type Ending =
   | { readonly kind: 'accepted'; readonly ack: SendAck }
-  | { readonly kind: 'known' } // another tab sent it
+  | { readonly kind: 'known' } // the server has it: another tab sent it, or it was sent in another shape
   | { readonly kind: 'refused'; readonly failure: string };
 
 /** It is tried again, so long as there is patience with what keeps it. */
